@@ -1,0 +1,46 @@
+# The one entry: every target sets up what it needs. Needs python3 >= 3.11, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: serve test check bench verify soak clean
+.DEFAULT_GOAL := serve
+
+serve: $(VENV)/.core          ## start the gateway on 127.0.0.1:8080 (admin on 8081)
+	$(BIN)/nearway serve $(ARGS)
+
+verify: $(VENV)/.core         ## is it a 10 ms service? a verdict with a report
+	$(BIN)/nearway verify $(ARGS)
+
+test: $(VENV)/.dev            ## the tests: small, seeded portions
+	$(BIN)/python -m pytest -q $(ARGS)
+
+soak: $(VENV)/.dev            ## the long portions of the tests
+	$(BIN)/python -m pytest -q -m soak $(ARGS)
+
+check: $(VENV)/.dev           ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev           ## what a decision costs, beside a plain loop
+	$(BIN)/python bench/router/run.py $(ARGS)
+
+clean:                        ## remove everything that make has made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build reports
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "nearway needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.core $@

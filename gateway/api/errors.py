@@ -1,0 +1,125 @@
+"""What can go wrong, as one tree.
+
+NearwayError
+├── RequestError            the request is at fault; no other center is tried
+│   ├── InvalidRequest      400  wrong field, shape, dtype, origin ...
+│   ├── NotFound            404  unknown model, version or route
+│   ├── TooLarge            413  body, tensor or batch over its bound
+│   ├── UnsupportedMedia    415  unknown content type
+│   └── Unsupported         501  known to the protocol, not offered here
+├── CapacityError           no room or no time
+│   ├── Overloaded          429  the gateway's own bound is reached
+│   └── DeadlineExceeded    504  the budget is spent
+├── CenterError             the center is at fault; another may be tried
+│   ├── CenterDown          503  refused, lost or silent
+│   ├── CenterFailed        500  answered with an error of its own
+│   └── NoCenter            503  nobody is left to ask (not retriable)
+├── ConfigError             a file, flag or plugin is wrong; found before serving
+└── PluginError             a plugin raised or returned something unusable
+
+Every error says what was found, what was expected and where to mend it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NearwayError(Exception):
+    """Root of the tree; ``str(error)`` is the whole message for a person."""
+
+    http_status: ClassVar[int] = 500
+    another_center_may_help: ClassVar[bool] = False
+
+    @property
+    def reason(self) -> str:
+        """A word a machine can count: the class name in snake case."""
+        name = type(self).__name__
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class RequestError(NearwayError):
+    """The request itself is at fault."""
+
+    http_status = 400
+
+
+class InvalidRequest(RequestError):
+    """A field of the request is wrong; the message names it."""
+
+
+class NotFound(RequestError):
+    """The model, version or route does not exist here."""
+
+    http_status = 404
+
+
+class TooLarge(RequestError):
+    """Something is over its configured bound."""
+
+    http_status = 413
+
+
+class UnsupportedMedia(RequestError):
+    """The content type is not one this door reads."""
+
+    http_status = 415
+
+
+class Unsupported(RequestError):
+    """The protocol knows it, this server does not offer it."""
+
+    http_status = 501
+
+
+class CapacityError(NearwayError):
+    """No room or no time."""
+
+    http_status = 503
+
+
+class Overloaded(CapacityError):
+    """The gateway's own bound is reached; try again after ``retry_after_s``."""
+
+    http_status = 429
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(CapacityError):
+    """The request's budget is spent."""
+
+    http_status = 504
+
+
+class CenterError(NearwayError):
+    """The center is at fault."""
+
+    http_status = 503
+    another_center_may_help = True
+
+
+class CenterDown(CenterError):
+    """The center refused, went away or kept silent."""
+
+
+class CenterFailed(CenterError):
+    """The center answered with an error of its own."""
+
+    http_status = 500
+
+
+class NoCenter(CenterError):
+    """No center is eligible, or all eligible ones were tried."""
+
+    another_center_may_help = False
+
+
+class ConfigError(NearwayError):
+    """A config, fleet, model or plugin is wrong; found before serving starts."""
+
+
+class PluginError(NearwayError):
+    """A plugin raised, or returned something that cannot be used."""

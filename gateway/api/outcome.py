@@ -1,0 +1,51 @@
+"""How an attempt ended, and what the center said of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Ending = Literal["answer", "error", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a center reports with every answer: durations in ms, never instants.
+
+    ``queue_ms``/``service_ms``: this request's wait for a slot and its execution.
+    ``work_ms``: predicted execution time of everything now in the center.
+    """
+
+    queue_ms: float
+    service_ms: float
+    work_ms: float = 0.0
+    in_flight: int = 0
+    slots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Exactly one per chosen center: an answer, an error or a cancelled attempt.
+
+    ``attempt_ms`` runs from the choice to the last byte; ``network_ms`` is what the center
+    did not account for. ``now`` is the gateway's monotonic clock in seconds.
+    """
+
+    center: int
+    vantage: int
+    model: str
+    ending: Ending
+    attempt_ms: float
+    report: Report | None
+    predicted_ms: float
+    charged_ms: float
+    now: float
+    reason: str = ""
+    token: object = None
+
+    @property
+    def network_ms(self) -> float:
+        """Attempt minus queue and service; the whole attempt when nothing was reported."""
+        if self.report is None:
+            return self.attempt_ms
+        return max(0.0, self.attempt_ms - self.report.queue_ms - self.report.service_ms)

@@ -1,0 +1,109 @@
+"""The plugin contract: five kinds, on one screen.
+
+*Sources fill the snapshot; filters narrow, scorers add milliseconds, a picker chooses,
+observers learn.* A plugin is a frozen dataclass whose fields are its parameters in the
+policy file; it is found by its entry point. ``N`` is the number of centers, row order is
+the snapshot's. Deciding (keep, ms, pick) is pure: every write belongs in ``chosen``.
+Time is the gateway's monotonic clock in seconds; random numbers come from the argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.api.outcome import Outcome, Report
+from gateway.api.query import F32N, Decision, Query
+from gateway.api.snapshot import Array, Centers
+
+BoolN = NDArray[np.bool_]
+Varies = Literal["vantage", "model", "tenant"]
+"""A query field that may key a cached component row."""
+
+PER_REQUEST: tuple[Varies, ...] | None = None
+"""``varies_by = PER_REQUEST``: ask for every query, cache nothing (its cost shows in `plugins`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A per-center column an observer or source declares; named ``<plugin>.<column>``."""
+
+    dtype: Literal["f4", "f8", "i4"] = "f4"
+    initial: float = 0.0
+
+
+class Filter(Protocol):
+    """Narrows. Cached like a scorer, added as 0 or +inf."""
+
+    varies_by: ClassVar[tuple[Varies, ...] | None]
+    reads: ClassVar[tuple[str, ...]]
+    advisory: ClassVar[bool]  # broken: True = skipped, False = the request fails closed (503)
+
+    def keep(self, query: Query, centers: Centers, now: float) -> BoolN:
+        """bool[N]: which centers stay."""
+
+
+class Scorer(Protocol):
+    """Adds milliseconds. ``live``: ``ms`` returns a column itself, read at every request."""
+
+    varies_by: ClassVar[tuple[Varies, ...] | None]
+    reads: ClassVar[tuple[str, ...]]
+    live: ClassVar[bool]
+    refresh_ms: ClassVar[float]  # a cached row is looked at again at most this often
+
+    def ms(self, query: Query, centers: Centers, now: float) -> F32N:
+        """float32[N], ms a choice of each center would cost: >= 0, +inf forbids."""
+
+
+class Picker(Protocol):
+    """Chooses. ``sample``: None = sees all, d = sees d eligible centers drawn at random."""
+
+    sample: ClassVar[int | None]
+
+    def pick(self, total_ms: F32N, candidates: NDArray[np.intp] | None, random: Random) -> int:
+        """Position in ``total_ms`` (float32[K], K = N or d; +inf is forbidden)."""
+
+
+class Observer(Protocol):
+    """Learns. Owns its columns and one memory; called in the same loop turn as the charge."""
+
+    columns: ClassVar[Mapping[str, Column]]
+
+    def memory(self, centers: int, random: Random) -> Any:
+        """State beside the columns, remade when membership changes; None if there is none."""
+
+    def chosen(self, decision: Decision, mine: MutableMapping[str, Array], memory: Any) -> None:
+        """A center was chosen and charged."""
+
+    def ended(self, outcome: Outcome, mine: MutableMapping[str, Array], memory: Any) -> None:
+        """Exactly once per chosen: answer, error or cancelled."""
+
+    def reported(
+        self,
+        center: int,
+        report: Report,
+        now: float,
+        mine: MutableMapping[str, Array],
+        memory: Any,
+    ) -> None:
+        """A center spoke of its load, with an answer or a probe."""
+
+
+class Source(Protocol):
+    """Fills columns from outside. Read off the loop, every ``period_s`` seconds."""
+
+    columns: ClassVar[Mapping[str, Column]]
+    period_s: float
+
+    def read(self, centers: tuple[str, ...], folder: Path) -> Mapping[str, Array]:
+        """New values, [N] each, by column; ``centers`` are the ids in row order."""
+
+
+Plugin = Filter | Scorer | Picker | Observer | Source
+KINDS: tuple[str, ...] = ("filters", "scorers", "pickers", "observers", "sources")

@@ -1,0 +1,62 @@
+"""What routing is asked, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32N = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Query:
+    """One question to the router. ``vantage`` is a row index, see ``Table``."""
+
+    vantage: int
+    model: str
+    tenant: str = "anonymous"
+    deadline_ms: float = inf
+    body_bytes: int = 0
+    session: str = ""
+
+
+@dataclass(slots=True)
+class Decision:
+    """One answer of the router, with its reasons.
+
+    ``predicted_ms`` is the winning sum, ``runner_up_ms`` the next best (inf: there is none),
+    ``parts_ms`` the winner's cost by scorer in policy order, ``charged_ms`` what was added to
+    the center's work and must be refunded exactly, ``tried`` the centers masked before.
+    """
+
+    query: Query
+    center: int
+    predicted_ms: float
+    runner_up: int
+    runner_up_ms: float
+    parts_ms: tuple[float, ...]
+    charged_ms: float
+    tried: tuple[int, ...] = ()
+    looked_at: tuple[int, ...] = ()
+    token: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The whole table behind a decision: every center, every scorer, every refusal.
+
+    ``scorers_ms[name]`` is float32[N]; ``refused_by[i]`` names the filters or scorers that
+    forbid center ``i`` (empty: eligible); ``order`` lists the eligible centers, best first.
+    """
+
+    policy: str
+    query: Query
+    center: int | None
+    scorers_ms: dict[str, F32N]
+    total_ms: F32N
+    refused_by: tuple[tuple[str, ...], ...]
+    order: tuple[int, ...]
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,119 @@
+"""How a center is reached: start an attempt, hear events, cancel. Plain callbacks.
+
+Theory of operation. ``start(attempt, on_event)`` returns ``cancel``. The center then calls
+``on_event`` with, in this order: ``Sent`` once the request is on its way; ``Head`` once the
+answer's status is known; one ``Chunk`` or more; and exactly one of ``Answered`` or
+``Failed`` as the last. After ``cancel()`` no event follows. ``start`` itself never calls
+``on_event`` and never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.api.errors import NearwayError
+from gateway.api.outcome import Report
+from gateway.api.tensors import ModelMetadata
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try of one request at one center. The body passes through unread.
+
+    ``head_bytes``: length of the JSON head when binary tensors follow it, else None.
+    ``deadline_s`` is an instant of this process's monotonic clock.
+    """
+
+    request_id: str
+    vantage: int
+    model: str
+    version: str
+    body: bytes
+    head_bytes: int | None
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The request is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The answer begins; ``head_bytes`` as in ``Attempt``."""
+
+    status: int
+    content_type: str
+    head_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of the answer's body."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer is whole. ``drawn_ms``: the emulated network delay drawn, None when real."""
+
+    report: Report
+    drawn_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No answer. ``report`` when the center lived to give one; ``drawn_ms`` as above."""
+
+    error: NearwayError
+    report: Report | None = None
+    drawn_ms: float | None = None
+
+
+Event = Sent | Head | Chunk | Answered | Failed
+OnEvent = Callable[[Event], None]
+Cancel = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A line of the repository index: READY, UNAVAILABLE or LOADING, and why."""
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+
+class CenterPort(Protocol):
+    """One center, whatever stands behind it."""
+
+    def start(self, attempt: Attempt, on_event: OnEvent) -> Cancel:
+        """Begin an attempt; see the module's theory of operation."""
+
+    def probe(self, on_result: Callable[[bool], None]) -> None:
+        """Is it alive? Exercises the path and the center; answers once."""
+
+    async def index(self) -> tuple[ModelState, ...]:
+        """Every model this center declares, and its state."""
+
+    async def metadata(self, model: str, version: str) -> ModelMetadata:
+        """Raises NotFound."""
+
+    async def ready(self, model: str, version: str) -> bool:
+        """True when the model (version) can answer; raises NotFound."""
+
+    async def config(self, model: str, version: str) -> dict[str, Any]:
+        """Triton-style model configuration as JSON-ready dict; raises NotFound."""
+
+    async def statistics(self, model: str, version: str) -> list[dict[str, Any]]:
+        """Triton's ``model_stats`` entries; empty model: all. Raises NotFound."""
+
+    async def load(self, model: str) -> None:
+        """Load or reload; raises NotFound, or ConfigError when the file is wrong."""
+
+    async def unload(self, model: str) -> None:
+        """Unload; raises NotFound."""
