@@ -45,7 +45,12 @@ class Origins(Section, frozen=True):
     )
     tenant_header: str = "x-nearway-tenant"
     default: str = "Shanghai"
-    gateway_location: str = "origin"
+
+
+class Gateway(Section, frozen=True):
+    """Where the gateway stands: at the edge of every origin, or at one named place."""
+
+    location: str = "origin"
 
 
 class Network(Section, frozen=True):
@@ -56,6 +61,12 @@ class Network(Section, frozen=True):
     border_ms: NonNegative = 60.0
     last_mile_ms: NonNegative = 0.0
     jitter: bool = True
+
+
+class Emulation(Section, frozen=True):
+    """The centers that run in this process."""
+
+    queue_max: Count = 1024
 
 
 class FleetChoice(Section, frozen=True):
@@ -96,6 +107,7 @@ class Routing(Section, frozen=True):
     """Which policy is in force, and how much time a plugin may take."""
 
     policy: str = "predicted_latency"
+    seed: int = 1
     plugin_budget_ms: Positive = 0.05
     plugin_limit_ms: Positive = 5.0
     explain_every: Count = 200
@@ -117,8 +129,10 @@ class Settings(Section, frozen=True):
     """The effective config."""
 
     server: Server = Server()
+    gateway: Gateway = Gateway()
     origins: Origins = Origins()
     network: Network = Network()
+    emulation: Emulation = Emulation()
     fleet: FleetChoice = FleetChoice()
     models: Models = Models()
     attempts: Attempts = Attempts()
