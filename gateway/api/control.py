@@ -22,6 +22,9 @@ class Control(Protocol):
     def explain(self, query: Query) -> Explanation:
         """Decide without choosing: the whole table."""
 
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults in force: center, kind, value, vantage (None: every path)."""
+
     def set_fault(self, center: str, kind: FaultKind, value: float, vantage: str | None) -> None:
         """Inject a fault at a center (or a region), or on one path when ``vantage`` is given."""
 

@@ -8,7 +8,11 @@ from typing import Literal
 Ending = Literal["answer", "error", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
+# Report and Outcome are made for every request, so they are not frozen: a frozen dataclass of
+# eleven fields takes 1.2 µs to make, this one 0.25. Nobody writes to them once they are made.
+
+
+@dataclass(slots=True)
 class Report:
     """What a center reports with every answer: durations in ms, never instants.
 
@@ -23,7 +27,7 @@ class Report:
     slots: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """Exactly one per chosen center: an answer, an error or a cancelled attempt.
 

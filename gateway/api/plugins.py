@@ -50,7 +50,10 @@ class Filter(Protocol):
 
 
 class Scorer(Protocol):
-    """Adds milliseconds. ``live``: ``ms`` returns a column itself, read at every request."""
+    """Adds milliseconds. ``live``: ``ms`` returns a column itself, read at every request.
+
+    A cached row is made again when something it ``reads`` moved; ``now`` alone moves nothing.
+    """
 
     varies_by: ClassVar[tuple[Varies, ...] | None]
     reads: ClassVar[tuple[str, ...]]
@@ -62,7 +65,11 @@ class Scorer(Protocol):
 
 
 class Picker(Protocol):
-    """Chooses. ``sample``: None = sees all, d = sees d eligible centers drawn at random."""
+    """Chooses. ``sample``: None = sees all, d = sees d eligible centers drawn at random.
+
+    A class that says ``takes_argmin = True`` promises that ``pick`` is the first smallest of
+    what it sees; routing then takes it without the call.
+    """
 
     sample: ClassVar[int | None]
 

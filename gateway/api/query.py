@@ -27,9 +27,10 @@ class Query:
 class Decision:
     """One answer of the router, with its reasons.
 
-    ``predicted_ms`` is the winning sum, ``runner_up_ms`` the next best (inf: there is none),
-    ``parts_ms`` the winner's cost by scorer in policy order, ``charged_ms`` what was added to
-    the center's work and must be refunded exactly, ``tried`` the centers masked before.
+    ``predicted_ms`` is the winning sum, ``runner_up_ms`` the next best (there is none: inf, and
+    ``runner_up`` is -1), ``parts_ms`` the winner's cost by scorer in policy order,
+    ``charged_ms`` what was added to the center's work and must be refunded exactly, ``tried``
+    the centers masked before.
     """
 
     query: Query

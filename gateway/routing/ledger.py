@@ -1,0 +1,23 @@
+"""What routing tells whoever keeps the books of the fleet: charged, ended, time to tidy."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.api import Decision, Outcome
+
+
+class Ledger(Protocol):
+    """Work in flight and what is learned from endings; the fleet keeps it."""
+
+    tick_at: float
+    """The instant, in seconds, from which ``tick`` wants to be called."""
+
+    def charge(self, decision: Decision, now: float) -> None:
+        """Add the work to ``decision.center`` and set ``decision.charged_ms``."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Refund exactly ``outcome.charged_ms``, and learn."""
+
+    def tick(self, now: float) -> None:
+        """Periodic upkeep of whole columns; moves ``tick_at`` on."""

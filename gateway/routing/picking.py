@@ -1,0 +1,125 @@
+"""Pickers that are called: those that sample, and those with an idea of their own.
+
+A picker that sees all and takes the smallest needs no call; the router does that itself.
+The rest come here. A sample is drawn from the eligible centers only, by trying rows at
+random: at usual shares of eligible centers that is two or three draws, whatever N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from gateway.api import F32N, Picker, PluginError
+from gateway.routing.components import Scalars
+from gateway.routing.guard import Guard
+from gateway.routing.per_request import TIME_ONE_CALL_IN
+
+DRAWS_PER_SAMPLE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A picker's choice. ``looked_at``: the centers sampled, () when it saw all."""
+
+    center: int
+    runner_up: int
+    looked_at: tuple[int, ...]
+
+
+class Picking:
+    """Calls one picker on sums of ms; owns its random streams."""
+
+    def __init__(self, name: str, picker: Picker, guard: Guard, centers: int, seed: int) -> None:
+        self.guard = guard
+        self.takes_argmin: bool = getattr(picker, "takes_argmin", False)
+        self.sample = picker.sample
+        self._picker = picker
+        self._centers = centers
+        self._random = Random(f"{seed}:{name}")
+        self._draws = Random(f"{seed}:{name}/sample")
+
+    def pick(self, total_ms: F32N, view: Scalars, now: float) -> Pick | None:
+        """Choose among the finite sums; None when there is none. ``view`` is of ``total_ms``."""
+        if self.sample is None:
+            return self._pick_of_all(total_ms, now)
+        rows = self._drawn(total_ms, view, self.sample)
+        if not rows:
+            return None
+        sampled_ms: list[float] = [view[row] for row in rows]
+        place = self._place(rows, sampled_ms, now)
+        center = rows[place]
+        others = sorted(
+            (ms, row) for ms, row in zip(sampled_ms, rows, strict=True) if row != center
+        )
+        return Pick(center, others[0][1] if others else -1, tuple(rows))
+
+    def peek(self, total_ms: F32N, view: Scalars, now: float) -> Pick | None:
+        """What ``pick`` would choose next, leaving the random streams as they are."""
+        states = self._random.getstate(), self._draws.getstate()
+        try:
+            return self.pick(total_ms, view, now)
+        finally:
+            self._random.setstate(states[0])
+            self._draws.setstate(states[1])
+
+    def _pick_of_all(self, total_ms: F32N, now: float) -> Pick | None:
+        best = int(total_ms.argmin())
+        if not total_ms[best] < inf:
+            return None
+        center = best
+        if not self.takes_argmin:
+            seen = total_ms.view()
+            seen.flags.writeable = False
+            center = self._asked(seen, None, best, now)
+        others = total_ms.copy()
+        others[center] = inf
+        runner_up = int(others.argmin())
+        return Pick(center, runner_up if others[runner_up] < inf else -1, ())
+
+    def _place(self, rows: list[int], sampled_ms: Sequence[float], now: float) -> int:
+        best = sampled_ms.index(min(sampled_ms))
+        if self.takes_argmin:
+            return best
+        total_ms = np.array(sampled_ms, dtype=np.float32)
+        return self._asked(total_ms, np.array(rows, dtype=np.intp), best, now)
+
+    def _asked(self, total_ms: F32N, candidates: Any, best: int, now: float) -> int:
+        """The picker's position; ``best`` when it fails or is quarantined."""
+        guard = self.guard
+        if guard.is_out(now):
+            return best
+        arguments = (_position, self._picker, total_ms, candidates, self._random)
+        try:
+            if guard.calls % TIME_ONE_CALL_IN:
+                return int(guard.call(*arguments))
+            return int(guard.timed_call(now, *arguments))
+        except PluginError:
+            return best
+
+    def _drawn(self, total_ms: F32N, view: Scalars, size: int) -> list[int]:
+        """Up to ``size`` different eligible rows, each as likely as the others."""
+        random, centers = self._draws.random, self._centers
+        rows: list[int] = []
+        for _ in range(DRAWS_PER_SAMPLE * size):
+            row = int(random() * centers)
+            if view[row] < inf and row not in rows:
+                rows.append(row)
+                if len(rows) == size:
+                    return rows
+        eligible = np.flatnonzero(total_ms < inf).tolist()
+        return self._draws.sample(eligible, min(size, len(eligible)))
+
+
+def _position(picker: Picker, total_ms: F32N, candidates: Any, random: Random) -> int:
+    position = picker.pick(total_ms, candidates, random)
+    if not isinstance(position, int | np.integer) or not 0 <= position < len(total_ms):
+        raise PluginError(f"picked {position!r}; expected a position from 0 to {len(total_ms) - 1}")
+    if not total_ms[position] < inf:
+        raise PluginError(f"picked position {position}, which is forbidden (its sum is inf)")
+    return int(position)

@@ -1,0 +1,343 @@
+"""The router: one decision in a few microseconds, and the reasons for it.
+
+Theory of operation. A policy is compiled once against a table:
+
+* cached filters and scorers become *components* (components.py): a row a key;
+* live scorers become *live columns* (live.py), added as they stand;
+* plugins that vary by the request are asked each time (per_request.py);
+* the picker is the argmin, or is called (picking.py);
+* observers get their columns and are told of commits and endings (watching.py).
+
+``decide`` adds the rows and columns into one scratch array, takes the argmin, masks it and
+takes a second argmin for the runner-up. It writes nothing but caches, so deciding twice is
+deciding once; the ledger's lazy tick is the one exception. Everything that must be written
+because of a choice is written by ``commit``, in the same turn of the event loop, so two
+requests never see the same stale table.
+
+The costs are >= 0 or +inf by the checks at a row's build; what no check saw (a live column)
+shows in the winning sum: NaN wins an argmin, +inf means that nobody is left. Both take the
+slow path, which finds the culprit and decides again, or says why nobody is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from operator import itemgetter
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from gateway.api import (
+    BuiltPolicy,
+    Centers,
+    ConfigError,
+    Decision,
+    Explanation,
+    Filter,
+    Named,
+    NoCenter,
+    Outcome,
+    Query,
+    Scorer,
+    Table,
+)
+from gateway.routing.components import Asked, Component, Scalars, components_of, scalars
+from gateway.routing.explain import Evidence, explanation, why_nobody
+from gateway.routing.guard import Budget, Guard
+from gateway.routing.ledger import Ledger
+from gateway.routing.live import LiveColumns
+from gateway.routing.per_request import PerRequest
+from gateway.routing.picking import Picking
+from gateway.routing.watching import Watcher, declare_columns
+
+LOOK_AT_LIVE_MASK = 63  # every 64th decision
+SMALLEST_INSTEAD = "the smallest sum is taken instead"
+
+_add = np.add
+
+
+class Router:
+    """Decides by one policy over one table. Raises ConfigError when the two do not fit.
+
+    ``budget_clock`` gives seconds; ``time.thread_time`` counts only what a plugin itself
+    spends, a wall clock also what the machine took from it.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        policy: BuiltPolicy,
+        ledger: Ledger,
+        *,
+        seed: int,
+        budget_clock: Callable[[], float],
+        plugin_budget_ms: float,
+        plugin_limit_ms: float,
+    ) -> None:
+        if not len(table):
+            raise ConfigError("the fleet has no center; add one to the fleet file")
+        self.table = table
+        self.policy = policy
+        self.decisions = 0
+        self._ledger = ledger
+        self._budget = Budget(budget_clock, plugin_budget_ms, plugin_limit_ms).for_centers(
+            len(table)
+        )
+        self._now = 0.0
+        self._guards: list[Guard] = []
+        self._nothing_ms = np.zeros(len(table), dtype=np.float32)
+        self._compile(seed)
+        self._epoch = table.epoch
+        self._total_ms = np.zeros(len(table), dtype=np.float32)
+        self._total_view = scalars(self._total_ms)
+        self._argmin = self._total_ms.argmin
+
+    # ---- deciding ----------------------------------------------------------------------
+
+    def decide(self, query: Query, now: float, tried: tuple[int, ...] = ()) -> Decision:
+        """Choose a center that is not in ``tried``. Raises NoCenter, which says why."""
+        ledger = self._ledger
+        if now >= ledger.tick_at:
+            ledger.tick(now)
+        self.decisions = count = self.decisions + 1
+        if not count & LOOK_AT_LIVE_MASK and self._live.mend():
+            self._take_live()
+        views = self._sum(query, now, tried)
+        if self._called_picker is not None:
+            return self._decide_by_picker(self._called_picker, query, now, tried, views)
+        total = self._total_view
+        center = int(self._argmin())
+        best_ms = total[center]
+        if not 0.0 <= best_ms < inf:
+            return self._decide_again(query, now, tried)
+        total[center] = inf
+        runner_up = int(self._argmin())
+        runner_up_ms = total[runner_up]
+        parts_ms = []
+        for view in views:  # 0.05 µs less than a comprehension, which is a call in 3.11
+            parts_ms.append(view[center])  # noqa: PERF401
+        return Decision(
+            query,
+            center,
+            best_ms,
+            runner_up if runner_up_ms < inf else -1,
+            runner_up_ms,
+            self._in_policy_order(parts_ms),
+            0.0,
+            tried,
+        )
+
+    def next(self, decision: Decision, now: float) -> Decision:
+        """Decide again on the table as it is now, without the centers tried."""
+        return self.decide(decision.query, now, (*decision.tried, decision.center))
+
+    def commit(self, decision: Decision, now: float) -> None:
+        """Charge the choice and tell the observers, in the same loop turn as the decision."""
+        self._ledger.charge(decision, now)
+        for watcher in self._watchers:
+            watcher.chosen(decision, now)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Exactly once per commit: refund, learn, tell the observers."""
+        self._ledger.ended(outcome)
+        for watcher in self._watchers:
+            watcher.ended(outcome)
+
+    def _sum(self, query: Query, now: float, tried: tuple[int, ...]) -> tuple[Scalars, ...]:
+        """Fill the scratch array; returns the views the winner's parts are read from."""
+        if self.table.epoch != self._epoch:
+            self._start_epoch()
+        self._now = now
+        views = self._live_views
+        addend = self._live_first
+        total = self._total_ms
+        for get, key_of, refresh in self._lookups:
+            row = get(key_of(query))
+            if row is None or now >= row.check_at:
+                row = refresh(query, now)
+            _add(addend, row.total_ms, total)
+            addend = total
+            views += row.parts
+        if self._live_rest:
+            for column in self._live_rest:
+                _add(total, column, total)
+        if self._asks_per_request:
+            answers = self._per_request.ask(query, now)
+            answers.add_to(total)
+            views += tuple(map(scalars, answers.parts_ms))
+        if tried:
+            for center in tried:
+                total[center] = inf
+        return views
+
+    def _decide_by_picker(
+        self,
+        picker: Picking,
+        query: Query,
+        now: float,
+        tried: tuple[int, ...],
+        views: tuple[Scalars, ...],
+    ) -> Decision:
+        total = self._total_view
+        pick = picker.pick(self._total_ms, total, now)
+        if pick is None or not total[pick.center] >= 0.0:
+            return self._decide_again(query, now, tried)
+        return Decision(
+            query,
+            pick.center,
+            total[pick.center],
+            pick.runner_up,
+            total[pick.runner_up] if pick.runner_up >= 0 else inf,
+            self._in_policy_order([view[pick.center] for view in views]),
+            0.0,
+            tried,
+            pick.looked_at,
+        )
+
+    def _decide_again(self, query: Query, now: float, tried: tuple[int, ...]) -> Decision:
+        """The winning sum is no cost: leave a broken live column out, or nobody is left."""
+        if self._live.mend():
+            self._take_live()
+            return self.decide(query, now, tried)
+        evidence = self._evidence(query, now)
+        raise NoCenter(why_nobody(query, evidence, len(self.table), tried))
+
+    def _start_epoch(self) -> None:
+        self._epoch = self.table.epoch
+        for component in self._components:
+            component.rows.clear()
+        self._live.resolve()
+        self._take_live()
+
+    def _take_live(self) -> None:
+        """Take over the live columns as they count now: the first, the rest, all as views."""
+        columns = self._live.columns or (self._nothing_ms,)
+        self._live_first, self._live_rest = columns[0], columns[1:]
+        self._live_views = self._live.views
+
+    # ---- explaining --------------------------------------------------------------------
+
+    def explain(self, query: Query, now: float) -> Explanation:
+        """The whole table behind the decision ``decide`` would make. Commits nothing."""
+        if self._live.mend():
+            self._take_live()
+        self._sum(query, now, ())
+        total_ms = self._total_ms.copy()
+        guard = self._picking.guard
+        errors = guard.errors
+        picked = self._picking.peek(total_ms, scalars(total_ms), now)
+        evidence = self._evidence(query, now)
+        if guard.errors > errors:
+            evidence.notes.append(f"picker {guard.name}: {guard.last_error}; {SMALLEST_INSTEAD}")
+        center = None if picked is None else picked.center
+        return explanation(self.policy.name, query, evidence, total_ms, center)
+
+    def _evidence(self, query: Query, now: float) -> Evidence:
+        evidence = Evidence(notes=list(self._live.notes))
+        views = self._live_views
+        for component in self._components:
+            row = component.row(query, now)
+            views += row.parts
+            evidence.refusals += row.refusals
+            evidence.notes += row.notes
+        if self._asks_per_request:
+            answers = self._per_request.ask(query, now)
+            views += tuple(map(scalars, answers.parts_ms))
+            evidence.refusals += answers.refusals
+            evidence.notes += answers.notes
+        if self._picking.guard.is_out(now):
+            evidence.notes.append(f"{self._picking.guard.why_out()}; {SMALLEST_INSTEAD}")
+        names = [named.name for named in self.policy.scorers]
+        parts = self._in_policy_order([np.array(view, dtype=np.float32) for view in views])
+        evidence.scorers_ms = dict(zip(names, parts, strict=True))
+        evidence.refuse_infinite()
+        return evidence
+
+    def plugin_state(self) -> list[dict[str, Any]]:
+        """A record a plugin, in policy order: calls, errors, time used, overruns, quarantine."""
+        return [guard.state(self._now) for guard in self._guards]
+
+    def cache_state(self) -> dict[str, Any]:
+        """Look-ups answered from a row, rows built and rows held, in all and by component."""
+        components = [
+            {
+                "varies_by": list(component.key_fields),
+                "rows": len(component.rows),
+                "rows_max": component.rows_max,
+                "checks": component.checks,
+                "rebuilds": component.rebuilds,
+            }
+            for component in self._components
+        ]
+        rebuilds = sum(component.rebuilds for component in self._components)
+        lookups = self.decisions * len(self._components)
+        return {
+            "hits": max(0, lookups - rebuilds),
+            "rebuilds": rebuilds,
+            "rows": sum(len(component.rows) for component in self._components),
+            "components": components,
+        }
+
+    # ---- compiling the policy ----------------------------------------------------------
+
+    def _compile(self, seed: int) -> None:
+        policy, table = self.policy, self.table
+        feeders: tuple[Named[Any], ...] = (*policy.sources, *policy.observers)
+        for feeding in feeders:
+            declare_columns(table, feeding.name, dict(feeding.plugin.columns))
+        filters = [self._filter(named) for named in policy.filters]
+        scorers = [self._scorer(named) for named in policy.scorers]
+        live = [s for s in scorers if s.plugin.live]
+        cached = [s for s in scorers if not s.plugin.live and s.plugin.varies_by is not None]
+        asked = [s for s in scorers if not s.plugin.live and s.plugin.varies_by is None]
+        self._live = LiveColumns(table, live)
+        self._take_live()
+        self._components: tuple[Component, ...] = components_of(
+            table, [f for f in filters if f.plugin.varies_by is not None], cached
+        )
+        self._lookups = tuple((c.rows.get, c.key_of, c.refresh) for c in self._components)
+        self._per_request = PerRequest(
+            len(table), [f for f in filters if f.plugin.varies_by is None], asked
+        )
+        self._asks_per_request = bool(len(self._per_request))
+        # The order the parts are summed and read in, which is not the order of the policy.
+        summed = [*live, *(s for c in self._components for s in c.scorers), *asked]
+        self._in_policy_order = _reordering([summed.index(scorer) for scorer in scorers])
+        picker = policy.picker
+        self._picking = Picking(
+            picker.name, picker.plugin, self._guard("picker", picker.name), len(table), seed
+        )
+        argmin_will_do = self._picking.takes_argmin and self._picking.sample is None
+        self._called_picker = None if argmin_will_do else self._picking
+        self._watchers = tuple(
+            Watcher(
+                table, named, self._guard("observer", named.name), Random(f"{seed}:{named.name}")
+            )
+            for named in policy.observers
+        )
+
+    def _guard(self, kind: str, name: str, **options: Any) -> Guard:
+        guard = Guard(kind, name, self._budget, **options)
+        self._guards.append(guard)
+        return guard
+
+    def _filter(self, named: Named[Filter]) -> Asked[Filter]:
+        plugin = named.plugin
+        guard = self._guard(
+            "filter", named.name, varies_by=plugin.varies_by, spared=not plugin.advisory
+        )
+        return Asked(plugin, guard, Centers(self.table, plugin.reads))
+
+    def _scorer(self, named: Named[Scorer]) -> Asked[Scorer]:
+        plugin = named.plugin
+        guard = self._guard("scorer", named.name, varies_by=plugin.varies_by)
+        return Asked(plugin, guard, Centers(self.table, plugin.reads))
+
+
+def _reordering(places: list[int]) -> Callable[[list[Any]], tuple[Any, ...]]:
+    """A function that puts parts, read in the order they are summed, into policy order."""
+    if places == list(range(len(places))):
+        return tuple
+    return itemgetter(*places)

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+
+def test_the_tick_is_called_by_decide_once_it_is_due(world):
+    table = world.standard_table([[1.0]], [1.0])
+    ledger = world.CountingLedger(table, tick_at=1.0)
+    router = world.router(table, world.default_policy(), ledger=ledger)
+    for now in (0.5, 1.0, 1.0005, 1.002):
+        router.decide(world.query(), now)
+    assert ledger.ticks == [1.0, 1.002]
+
+
+def test_explain_neither_ticks_nor_charges(world):
+    table = world.standard_table([[1.0]], [1.0])
+    ledger = world.CountingLedger(table, tick_at=0.0)
+    router = world.router(table, world.default_policy(), ledger=ledger)
+    router.explain(world.query(), 5.0)
+    assert (ledger.ticks, ledger.charged) == ([], [])
