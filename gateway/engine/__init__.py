@@ -1,1 +1,21 @@
-"""."""
+"""ONNX models: the repository, sessions, and where a run takes place."""
+
+from gateway.engine.check import Finding, check_repository
+from gateway.engine.loaded_model import LoadedModel
+from gateway.engine.model_config import ModelConfig, Service
+from gateway.engine.repository import ModelRepository
+from gateway.engine.runner import CancelRun, OnDone, Runner
+from gateway.engine.triton_config import triton_config
+
+__all__ = [
+    "CancelRun",
+    "Finding",
+    "LoadedModel",
+    "ModelConfig",
+    "ModelRepository",
+    "OnDone",
+    "Runner",
+    "Service",
+    "check_repository",
+    "triton_config",
+]

@@ -219,11 +219,16 @@ class Component:
         notes: list[str],
         last: Scalars | None,
     ) -> F32N:
-        """A copy of the scorer's answer; a note and what stands in for it when there is none."""
+        """A copy of the scorer's answer; a note and what stands in for it when there is none.
+
+        In quarantine its last answer for this key stands. A key it never answered for is asked
+        for all the same, once: zeros for the network of a new vantage would cost more than the
+        time that the scorer may waste.
+        """
         guard = asked.guard
-        if guard.is_out(now):
+        if last is not None and guard.is_out(now):
             notes.append(guard.why_out())
-            return self._nothing_ms.copy() if last is None else np.array(last, dtype=np.float32)
+            return np.array(last, dtype=np.float32)
         try:
             values: F32N = guard.timed_call(now, scored_ms, asked.plugin, query, asked.centers, now)
         except PluginError as error:

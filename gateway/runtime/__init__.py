@@ -1,1 +1,1 @@
-"""."""
+"""The composition root: builds the parts from a config and owns their lives."""

@@ -1,1 +1,26 @@
-"""."""
+"""What goes over a wire, without I/O: Open Inference Protocol JSON and binary, Server-Timing."""
+
+from gateway.wire.oip_json import (
+    error_json,
+    model_metadata_json,
+    repository_index_json,
+    server_metadata_json,
+    statistics_json,
+)
+from gateway.wire.oip_request import decode_request
+from gateway.wire.oip_response import encode_response
+from gateway.wire.parameters import find_limits
+from gateway.wire.server_timing import parse_server_timing, server_timing
+
+__all__ = [
+    "decode_request",
+    "encode_response",
+    "error_json",
+    "find_limits",
+    "model_metadata_json",
+    "parse_server_timing",
+    "repository_index_json",
+    "server_metadata_json",
+    "server_timing",
+    "statistics_json",
+]

@@ -29,7 +29,7 @@ class AllowedRegions:
     reads: ClassVar[tuple[str, ...]] = ()
     advisory: ClassVar[bool] = False
 
-    def keep(self, query: Query, centers: Centers, now: float) -> BoolN:  # noqa: ARG002 - contract
+    def keep(self, query: Query, centers: Centers, now: float) -> BoolN:
         """bool[N]: True where the tenant's requests may be answered."""
         topology = centers.topology
         own = self.tenants.get(query.tenant)

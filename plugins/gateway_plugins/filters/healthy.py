@@ -16,7 +16,7 @@ class Healthy:
     reads: ClassVar[tuple[str, ...]] = ("healthy",)
     advisory: ClassVar[bool] = False
 
-    def keep(self, query: Query, centers: Centers, now: float) -> BoolN:  # noqa: ARG002 - contract
+    def keep(self, query: Query, centers: Centers, now: float) -> BoolN:
         """bool[N]: True where the center is up."""
         keep: BoolN = centers["healthy"] != 0
         return keep

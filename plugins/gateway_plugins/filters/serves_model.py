@@ -16,7 +16,7 @@ class ServesModel:
     reads: ClassVar[tuple[str, ...]] = ("resident",)
     advisory: ClassVar[bool] = False
 
-    def keep(self, query: Query, centers: Centers, now: float) -> BoolN:  # noqa: ARG002 - contract
+    def keep(self, query: Query, centers: Centers, now: float) -> BoolN:
         """bool[N]: True where the model is resident."""
         keep: BoolN = centers["resident"] != 0
         return keep

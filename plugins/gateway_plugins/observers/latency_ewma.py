@@ -48,7 +48,7 @@ class LatencyEwma:
         if not 0.0 < self.tau_s < inf:
             raise ValueError(f"tau_s = {self.tau_s}; expected seconds > 0")
 
-    def memory(self, centers: int, random: Random) -> Level:  # noqa: ARG002 - contract
+    def memory(self, centers: int, random: Random) -> Level:
         """One level for the fleet; nothing is drawn at random."""
         return Level()
 

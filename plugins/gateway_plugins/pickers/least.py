@@ -16,6 +16,6 @@ class Least:
     sample: ClassVar[int | None] = None
     takes_argmin: ClassVar[bool] = True
 
-    def pick(self, total_ms: F32N, candidates: Any, random: Random) -> int:  # noqa: ARG002 - contract
+    def pick(self, total_ms: F32N, candidates: Any, random: Random) -> int:
         """The first smallest position."""
         return int(total_ms.argmin())

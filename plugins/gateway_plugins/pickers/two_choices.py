@@ -21,6 +21,6 @@ class TwoChoices:
     sample: ClassVar[int | None] = 2
     takes_argmin: ClassVar[bool] = True
 
-    def pick(self, total_ms: F32N, candidates: Any, random: Random) -> int:  # noqa: ARG002 - contract
+    def pick(self, total_ms: F32N, candidates: Any, random: Random) -> int:
         """The first smallest position of the sample."""
         return int(total_ms.argmin())

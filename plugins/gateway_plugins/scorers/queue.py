@@ -20,6 +20,6 @@ class Queue:
     live: ClassVar[bool] = True
     refresh_ms: ClassVar[float] = 0.0
 
-    def ms(self, query: Query, centers: Centers, now: float) -> F32N:  # noqa: ARG002 - contract
+    def ms(self, query: Query, centers: Centers, now: float) -> F32N:
         """float32[N], ms: the column itself."""
         return centers["queue_ms"]

@@ -17,6 +17,6 @@ class Service:
     live: ClassVar[bool] = False
     refresh_ms: ClassVar[float] = 1.0
 
-    def ms(self, query: Query, centers: Centers, now: float) -> F32N:  # noqa: ARG002 - contract
+    def ms(self, query: Query, centers: Centers, now: float) -> F32N:
         """float32[N], ms."""
         return centers["service_ms"]

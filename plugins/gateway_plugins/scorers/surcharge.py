@@ -21,6 +21,6 @@ class Surcharge:
     live: ClassVar[bool] = False
     refresh_ms: ClassVar[float] = 100.0
 
-    def ms(self, query: Query, centers: Centers, now: float) -> F32N:  # noqa: ARG002 - contract
+    def ms(self, query: Query, centers: Centers, now: float) -> F32N:
         """float32[N], ms."""
         return centers["surcharge_file.ms"]

@@ -1,0 +1,138 @@
+"""``nearway explain``: the table behind a decision, read aloud."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.api import InvalidRequest, Query
+from gateway.cli.options import (
+    AsJson,
+    ConfigFile,
+    FleetFile,
+    ModelsDir,
+    Sites,
+    effective,
+    print_json,
+)
+from gateway.config import Settings
+from gateway.runtime.deciding import deciding_from_priors
+from gateway.serving.decisions import explanation_json
+
+ANSWER_WITHIN_S = 5.0
+
+
+def command(
+    origin: Annotated[str, typer.Option(help="City, region id or lat,lon.")],
+    model: Annotated[str, typer.Option(help="The model asked for.")],
+    tenant: Annotated[str, typer.Option(help="On whose behalf.")] = "anonymous",
+    admin_url: Annotated[
+        str | None,
+        typer.Option(help="Ask this running gateway (default: the config's admin port)."),
+    ] = None,
+    from_priors: Annotated[
+        bool, typer.Option("--from-priors", help="Do not ask a running gateway.")
+    ] = False,
+    config: ConfigFile = None,
+    fleet: FleetFile = None,
+    models: ModelsDir = None,
+    sites: Sites = None,
+    top: Annotated[int, typer.Option(help="How many centers to show.")] = 12,
+    as_json: AsJson = False,
+) -> None:
+    """Which center would answer a request, what each would cost, and who is refused why."""
+    settings = effective(config, fleet=fleet, models=models, sites=sites).settings
+    live = None
+    if not from_priors and fleet is None and not models and sites is None:
+        live = _ask(admin_url or _admin_url(settings), origin, model, tenant, admin_url is not None)
+    document = live if live is not None else _from_priors(settings, origin, model, tenant)
+    if as_json:
+        print_json(document)
+        return
+    _show(document, top)
+
+
+def _admin_url(settings: Settings) -> str:
+    return f"http://{settings.server.admin_host}:{settings.server.admin_port}"
+
+
+def _ask(
+    admin_url: str, origin: str, model: str, tenant: str, insist: bool
+) -> dict[str, Any] | None:
+    """The running gateway's own explanation; None when nobody listens there."""
+    query = urllib.parse.urlencode({"origin": origin, "model": model, "tenant": tenant})
+    if not admin_url.startswith(("http://", "https://")):
+        raise InvalidRequest(f"--admin-url: found {admin_url!r}; expected http://HOST:PORT")
+    try:
+        with urllib.request.urlopen(  # noqa: S310 - the scheme is checked above
+            f"{admin_url}/explain?{query}", timeout=ANSWER_WITHIN_S
+        ) as answer:
+            document: dict[str, Any] = json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise InvalidRequest(json.load(error)["error"]) from None
+    except (OSError, ValueError) as error:
+        if insist:
+            raise InvalidRequest(f"--admin-url: {admin_url} does not answer: {error}") from None
+        return None
+    document["source"] = f"the gateway at {admin_url}"
+    return document
+
+
+def _from_priors(settings: Settings, origin: str, model: str, tenant: str) -> dict[str, Any]:
+    deciding = deciding_from_priors(settings)
+    vantage = deciding.find_vantage(origin)
+    explanation = deciding.router.explain(Query(vantage, model, tenant), 0.0)
+    document = explanation_json(
+        explanation,
+        [center.id for center in deciding.centers],
+        [place.name for place in deciding.gazetteer.places],
+    )
+    document["source"] = "priors only: no gateway was asked"
+    return document
+
+
+def _show(document: dict[str, Any], top: int) -> None:
+    console = Console(highlight=False)
+    rows, query = document["rows"], document["query"]
+    console.print(
+        f"[bold]{query['model']}[/] from [bold]{query['vantage']}[/] "
+        f"by policy {document['policy']} ({document['source']})"
+    )
+    table = Table(box=None, header_style="bold")
+    for heading in ("", "center"):
+        table.add_column(heading)
+    for scorer in rows[0]["scorers_ms"] if rows else ():
+        table.add_column(f"{scorer} ms", justify="right")
+    table.add_column("sum ms", justify="right")
+    for row in rows[:top]:
+        picked = row["center"] == document["pick"]
+        table.add_row(
+            "→" if picked else "",
+            row["center"],
+            *(f"{ms:.2f}" for ms in row["scorers_ms"].values()),
+            f"{row['total_ms']:.2f}",
+            style="bold green" if picked else "",
+        )
+    console.print(table)
+    if len(rows) > top:
+        console.print(f"… and {len(rows) - top} more (--top {len(rows)} shows all)")
+    _show_refused(console, document["refused"])
+    for note in document.get("notes", ()):
+        console.print(f"[yellow]note[/] {note}")
+
+
+def _show_refused(console: Console, refused: list[dict[str, Any]]) -> None:
+    by_reason: dict[str, list[str]] = {}
+    for row in refused:
+        by_reason.setdefault(", ".join(row["refused_by"]), []).append(row["center"])
+    for reason, centers in by_reason.items():
+        shown = ", ".join(centers[:6]) + (f" and {len(centers) - 6} more" if centers[6:] else "")
+        console.print(f"[red]refused[/] by {reason}: {shown}")

@@ -1,0 +1,50 @@
+"""``nearway serve``: start the gateway."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gateway.cli.options import ConfigFile, FleetFile, ModelsDir, Sites, effective
+from gateway.runtime.serve import Listening, serve
+
+
+def command(
+    config: ConfigFile = None,
+    fleet: FleetFile = None,
+    models: ModelsDir = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one.")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Admin port; 0 picks one.")] = None,
+    sites: Sites = None,
+    announce: Annotated[
+        Path | None, typer.Option(help="Write {url, admin_url, pid} as JSON here once ready.")
+    ] = None,
+) -> None:
+    """Serve models at the fleet's centers behind one endpoint."""
+    settings = effective(
+        config,
+        fleet=fleet,
+        models=models,
+        sites=sites,
+        server__host=host,
+        server__port=port,
+        server__admin_port=admin_port,
+    ).settings
+    logging.basicConfig(
+        level=settings.telemetry.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
+    )
+    serve(settings, announce, _say)
+
+
+def _say(listening: Listening) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(
+        f"[bold green]nearway[/] serves {', '.join(listening.models)} "
+        f"at {listening.centers} centers on [bold]{listening.url}[/] "
+        f"(admin {listening.admin_url}); Ctrl-C drains and stops"
+    )

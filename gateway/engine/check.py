@@ -1,0 +1,81 @@
+"""Is a folder a model repository that can be served? Every finding says how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.api import ConfigError
+from gateway.engine.loaded_model import load_model
+from gateway.engine.repository import NAME, VERSION, version_names
+from gateway.engine.warm_up import EXAMPLE_FILE, read_example
+
+TENSOR_ELEMENTS_MAX = 4_000_000
+"""The default of ``server.tensor_elements_max``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that keeps a model from being served, or from being served well."""
+
+    where: Path
+    what: str
+
+    def __str__(self) -> str:
+        return self.what if self.what.startswith(str(self.where)) else f"{self.where}: {self.what}"
+
+
+def check_repository(
+    root: Path, *, tensor_elements_max: int = TENSOR_ELEMENTS_MAX
+) -> list[Finding]:
+    """Look at every model below ``root``, open every version; empty when all is well."""
+    if not root.is_dir():
+        return [Finding(root, "no such folder; expected one that holds NAME/1/model.onnx")]
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and f.name[0] not in "._"]
+    if not folders:
+        return [Finding(root, "no model; expected NAME/1/model.onnx (Triton's layout)")]
+    return [
+        finding
+        for folder in folders
+        for finding in _check_folder(folder, tensor_elements_max=tensor_elements_max)
+    ]
+
+
+def _check_folder(folder: Path, *, tensor_elements_max: int) -> list[Finding]:
+    if NAME.fullmatch(folder.name) is None:
+        return [Finding(folder, "a model's name has letters, digits, '.', '_' and '-' only")]
+    versions = version_names(folder)
+    if not versions:
+        return [Finding(folder, _no_version(folder))]
+    findings: list[Finding] = []
+    for version in versions:
+        try:
+            model = load_model(folder, version, versions, tensor_elements_max=tensor_elements_max)
+        except ConfigError as error:
+            findings.append(Finding(folder / version, str(error)))
+            continue
+        if model.run_time.guess:
+            findings.append(
+                Finding(
+                    folder / version,
+                    "could not be run with its example or with zeros, so its run time is a guess: "
+                    f"{model.run_time.guess}; expected an {EXAMPLE_FILE} that runs",
+                )
+            )
+        try:
+            read_example(folder, model.metadata.inputs)
+        except FileNotFoundError:
+            continue
+        except ConfigError as error:
+            findings.append(Finding(folder / EXAMPLE_FILE, str(error)))
+    return findings
+
+
+def _no_version(folder: Path) -> str:
+    if (folder / "model.onnx").is_file():
+        return "model.onnx lies beside the versions; move it to 1/model.onnx"
+    numbered = [f.name for f in folder.iterdir() if f.is_dir() and f.name.lstrip("v").isdigit()]
+    wrong = [name for name in numbered if VERSION.fullmatch(name) is None]
+    if wrong:
+        return f"{wrong[0]!r} is no version; expected a number from 1 up, as in 1/model.onnx"
+    return "no version folder; expected 1/model.onnx"

@@ -1,0 +1,44 @@
+"""A model's configuration in the form of Triton's model configuration extension."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.api import TensorSpec
+from gateway.engine.loaded_model import MODEL_FILE, PLATFORM, LoadedModel
+
+
+def triton_config(model: LoadedModel) -> dict[str, Any]:
+    """Triton's ``ModelConfig`` as a JSON-ready dict; dims without the batch where there is one."""
+    config = model.config
+    batching = config.max_batch_size > 0
+    return {
+        "name": model.name,
+        "platform": PLATFORM,
+        "backend": "onnxruntime",
+        "version_policy": {"all": {}},
+        "max_batch_size": config.max_batch_size,
+        "input": [
+            {**_tensor(spec, batching=batching), "format": "FORMAT_NONE", "optional": False}
+            for spec in model.metadata.inputs
+        ],
+        "output": [
+            {
+                **_tensor(spec, batching=batching),
+                "label_filename": config.labels.get(spec.name, ""),
+            }
+            for spec in model.metadata.outputs
+        ],
+        "instance_group": [{"name": model.name, "kind": "KIND_CPU", "count": 1, "gpus": []}],
+        "default_model_filename": MODEL_FILE,
+        "parameters": {
+            "latency_class": {"string_value": config.latency_class},
+            "description": {"string_value": config.description},
+        },
+    }
+
+
+def _tensor(spec: TensorSpec, *, batching: bool) -> dict[str, Any]:
+    datatype = "STRING" if spec.datatype == "BYTES" else spec.datatype
+    dims = spec.shape[1:] if batching and spec.shape[:1] == (-1,) else spec.shape
+    return {"name": spec.name, "data_type": f"TYPE_{datatype}", "dims": list(dims)}

@@ -1,0 +1,123 @@
+"""The levers of a running gateway, as the admin door pulls them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import gateway as package
+from gateway.api import Explanation, InvalidRequest, Query
+from gateway.api.control import FaultKind
+
+if TYPE_CHECKING:
+    from gateway.runtime.gateway import Gateway
+
+
+class RunningControl:
+    """Implements ``gateway.api.control.Control`` over the parts of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._started_s = time.monotonic()
+        self._rows = {c.id: row for row, c in enumerate(gateway.deciding.centers)}
+
+    def fleet_state(self) -> list[dict[str, Any]]:
+        """A row a center: who it is, what is known of it, what is done to it."""
+        gateway = self._gateway
+        faults = self.faults()
+        rows = []
+        for row, (center, known) in enumerate(
+            zip(
+                gateway.deciding.centers,
+                gateway.deciding.fleet.state(gateway.line.now()),
+                strict=True,
+            )
+        ):
+            who = {
+                "center": center.id,
+                "region": center.region,
+                "city": center.city,
+                "core": center.core,
+                "zone_assumed": center.zone_assumed,
+                "slots": center.slots,
+            }
+            mine = [fault for fault in faults if fault["center"] == center.id]
+            rows.append({**who, **known, "row": row, "faults": mine})
+        return rows
+
+    def gateway_state(self) -> dict[str, Any]:
+        """What an operator or a verdict wants to know of the process."""
+        gateway = self._gateway
+        router = gateway.deciding.router
+        over_p50_ms, over_p99_ms = gateway.overshoot.percentiles_ms()
+        return {
+            "version": package.__version__,
+            "uptime_s": time.monotonic() - self._started_s,
+            "ready": gateway.ready,
+            "policy": router.policy.name,
+            "models": {
+                name: {"run_ms": gateway.repository.get(name).run_ms}
+                for name, _, state, _ in gateway.repository.index()
+                if state == "READY"
+            },
+            "plugins": router.plugin_state(),
+            "cache": router.cache_state(),
+            "sources": dict(gateway.sources.errors),
+            "loop": {
+                **gateway.watch.state(),
+                "inline_over_count": gateway.runner.blocked_count,
+                "inline_over_ms_max": gateway.runner.blocked_ms_max,
+            },
+            "delay_line": {
+                "over_p50_ms": over_p50_ms,
+                "over_p99_ms": over_p99_ms,
+                "count": gateway.overshoot.count,
+            },
+        }
+
+    def explain(self, query: Query) -> Explanation:
+        """Decide without choosing."""
+        return self._gateway.deciding.router.explain(query, self._gateway.line.now())
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults in force, by center id and vantage name."""
+        deciding = self._gateway.deciding
+        return [
+            {
+                "center": deciding.centers[fault.center].id,
+                "kind": fault.kind,
+                "value": fault.value,
+                "vantage": None
+                if fault.vantage is None
+                else deciding.gazetteer.places[fault.vantage].name,
+            }
+            for fault in self._gateway.faults.active()
+        ]
+
+    def set_fault(self, center: str, kind: FaultKind, value: float, vantage: str | None) -> None:
+        """Inject at a center, or at every center of a region."""
+        at = None if vantage is None else self._gateway.deciding.gazetteer.find(vantage)
+        for row in self._find(center):
+            self._gateway.faults.set(row, kind, value, at)
+
+    def clear_faults(self, center: str | None) -> int:
+        """Returns how many were removed."""
+        if center is None:
+            return self._gateway.faults.clear(None)
+        return sum(self._gateway.faults.clear(row) for row in self._find(center))
+
+    def drain(self, center: str, *, draining: bool) -> None:
+        """Out of the choice, or back."""
+        for row in self._find(center):
+            self._gateway.deciding.fleet.drain(row, draining=draining)
+
+    def _find(self, name: str) -> list[int]:
+        if name in self._rows:
+            return [self._rows[name]]
+        rows = [r for r, c in enumerate(self._gateway.deciding.centers) if c.region == name]
+        if not rows:
+            raise InvalidRequest(
+                f"center: {name!r} is neither a center nor a region of this fleet; "
+                "GET /fleet lists them"
+            )
+        return rows

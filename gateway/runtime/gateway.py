@@ -1,0 +1,186 @@
+"""The composition root: one running gateway, built from a config.
+
+Order of life: ``Gateway(settings, loop)`` builds every part (any mistake is a ConfigError
+before a socket is opened), ``load_models`` warms the engine, ``open_doors`` listens,
+``drain`` refuses new requests and waits for those in flight, ``close`` stops the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from aiohttp import web
+
+from gateway.api import ConfigError
+from gateway.centers.emulated import EmulatedCenter
+from gateway.centers.shared_engine import SharedEngine
+from gateway.config import Settings
+from gateway.engine import Runner
+from gateway.runtime.control import RunningControl
+from gateway.runtime.deciding import build_deciding, build_repository
+from gateway.runtime.loop_watch import LoopWatch
+from gateway.runtime.source_feed import SourceFeed
+from gateway.serving import Front, build_admin_app, build_public_app, runner_options
+from gateway.telemetry import Metrics
+from gateway.telemetry.recent import RecentMs
+from gateway.wan import DelayLine, EmulatedNetwork, Faults
+
+
+class Gateway:
+    """Everything one gateway process owns."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+        self.settings = settings
+        self.deciding = build_deciding(settings, time.thread_time)
+        self.repository = build_repository(settings)
+        self.repository.scan()
+        self._known_models: set[str] = set()
+        self.line = DelayLine(loop)
+        self.runner = Runner(
+            settings.models.threads_max,
+            settings.models.inline_below_ms,
+            loop.call_soon_threadsafe,
+        )
+        self.faults = Faults()
+        self.overshoot = RecentMs()
+        self.engine = SharedEngine(
+            self.repository,
+            self.runner,
+            self._residency_changed,
+            tensor_elements_max=settings.server.tensor_elements_max,
+        )
+        self.ports = self._emulated_centers()
+        self.watch = LoopWatch(self.line, self._probe_ejected)
+        self.sources = SourceFeed(self.deciding, Path.cwd())
+        self.ready = False
+        self.control = RunningControl(self)
+        self.front = self._front()
+        self._doors: list[web.AppRunner] = []
+
+    def _emulated_centers(self) -> list[EmulatedCenter]:
+        settings, deciding = self.settings, self.deciding
+        remote = next((c for c in deciding.centers if c.url is not None), None)
+        if remote is not None:
+            raise ConfigError(
+                f"center {remote.id}: url = {remote.url!r}, but this version serves centers of "
+                "its own process only; remove the url from the fleet file"
+            )
+        network = EmulatedNetwork(
+            deciding.gazetteer.places,
+            deciding.centers,
+            deciding.path_model,
+            settings.network.seed,
+            jitter=settings.network.jitter,
+            faults=self.faults,
+            random=Random(f"{settings.network.seed}:jitter"),
+        )
+        return [
+            EmulatedCenter(
+                row,
+                center,
+                engine=self.engine,
+                network=network,
+                faults=self.faults,
+                line=self.line,
+                overshoot=self.overshoot,
+                random=Random(f"{settings.network.seed}:{center.id}"),
+                queue_max=settings.emulation.queue_max,
+            )
+            for row, center in enumerate(deciding.centers)
+        ]
+
+    def _front(self) -> Front:
+        deciding = self.deciding
+        healthy = deciding.router.table.columns["healthy"]
+        return Front(
+            settings=self.settings,
+            router=deciding.router,
+            ports=self.ports,
+            centers=deciding.centers,
+            find_vantage=deciding.find_vantage,
+            vantage_names=tuple(place.name for place in deciding.gazetteer.places),
+            clock=self.line.now,
+            call_at=self.line.call_at,
+            control=self.control,
+            ready=lambda: self.ready,
+            metrics=Metrics(tuple(center.id for center in deciding.centers)),
+            healthy=lambda row: bool(healthy[row]),
+        )
+
+    # ---- what the parts tell one another ---------------------------------------------------
+
+    def _residency_changed(self, model: str, center: int, resident: bool, run_ms: float) -> None:
+        fleet = self.deciding.fleet
+        if model not in self._known_models:
+            self._known_models.add(model)
+            fleet.add_model(model, run_ms, np.zeros(len(self.ports), dtype=bool))
+        fleet.set_resident(model, center, resident=resident)
+
+    def _probe_ejected(self, now: float) -> None:
+        fleet = self.deciding.fleet
+        for center in fleet.to_probe(now):
+            self.ports[center].probe(partial(self._probed, center))
+
+    def _probed(self, center: int, alive: bool) -> None:
+        self.deciding.fleet.probed(center, alive=alive, now=self.line.now())
+
+    # ---- life ------------------------------------------------------------------------------
+
+    async def load_models(self) -> None:
+        """Load what any center declares, then let every center adopt it."""
+        for name in self.repository.names():
+            declared = self.deciding.declared(name)
+            if not declared.any():
+                continue
+            await asyncio.to_thread(self.repository.load, name)
+            for port in self.ports:
+                if declared[port.row]:
+                    port.adopt(name)
+
+    async def open_doors(self) -> tuple[str, str]:
+        """Listen; returns (url, admin_url). Raises ConfigError when a port is taken."""
+        server = self.settings.server
+        public = web.AppRunner(build_public_app(self.front), **runner_options(self.front))
+        admin = web.AppRunner(build_admin_app(self.front), access_log=None)
+        url = await self._listen(public, server.host, server.port, "port")
+        admin_url = await self._listen(admin, server.admin_host, server.admin_port, "admin_port")
+        await self.sources.start()
+        self.ready = True
+        return url, admin_url
+
+    async def _listen(self, runner: web.AppRunner, host: str, port: int, key: str) -> str:
+        await runner.setup()
+        self._doors.append(runner)
+        site = web.TCPSite(runner, host, port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(
+                f"server.{key} = {port}: cannot listen on {host}: {error.strerror}; "
+                f"another process may hold it. Set server.{key} (0 picks a free one)."
+            ) from None
+        bound = runner.addresses[0]
+        return f"http://{bound[0]}:{bound[1]}"
+
+    async def drain(self) -> int:
+        """Refuse new work, wait for what is in flight; returns how many were left."""
+        self.ready = False
+        until_s = self.line.now() + self.settings.server.drain_s
+        while self.front.metrics.in_flight and self.line.now() < until_s:
+            await asyncio.sleep(0.02)
+        return self.front.metrics.in_flight
+
+    async def close(self) -> None:
+        """Stop everything that was started."""
+        self.ready = False
+        await self.sources.stop()
+        for runner in self._doors:
+            await runner.cleanup()
+        self.watch.stop()
+        self.runner.close()
+        self.line.close()

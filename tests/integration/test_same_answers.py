@@ -1,0 +1,114 @@
+"""What the gateway answers is what onnxruntime answers: bit for bit, for the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import urllib3
+from gateway_models import repository
+from onnx import TensorProto, helper
+
+MODELS = sorted(p.parent.parent.name for p in repository().glob("*/1/model.onnx"))
+
+
+def plain(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def random_inputs(session: Any, batch: int) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(batch)
+    return {
+        spec.name: draw.random(
+            [d if isinstance(d, int) else batch for d in spec.shape], dtype=np.float32
+        )
+        for spec in session.get_inputs()
+    }
+
+
+def infer_binary(url: str, model: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The protocol's binary form, written here by hand: no client of ours is involved."""
+    import json
+
+    head = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": name,
+                    "datatype": "FP32",
+                    "shape": list(array.shape),
+                    "parameters": {"binary_data_size": array.nbytes},
+                }
+                for name, array in inputs.items()
+            ],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    answer = urllib3.PoolManager().request(
+        "POST",
+        f"{url}/v2/models/{model}/infer",
+        body=head + b"".join(a.tobytes() for a in inputs.values()),
+        headers={
+            "inference-header-content-length": str(len(head)),
+            "content-type": "application/octet-stream",
+            "x-nearway-origin": "Wuhu",
+        },
+    )
+    assert answer.status == 200, answer.data
+    length = int(answer.headers["inference-header-content-length"])
+    document, at = json.loads(answer.data[:length]), length
+    arrays = {}
+    for output in document["outputs"]:
+        size = output["parameters"]["binary_data_size"]
+        arrays[output["name"]] = np.frombuffer(answer.data[at : at + size], np.float32).reshape(
+            output["shape"]
+        )
+        at += size
+    assert at == len(answer.data)
+    return arrays
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("model", MODELS)
+def test_shipped_models(served: Any, model: str, batch: int) -> None:
+    session = plain(repository() / model / "1" / "model.onnx")
+    inputs = random_inputs(session, batch)
+    expected = dict(
+        zip((o.name for o in session.get_outputs()), session.run(None, inputs), strict=True)
+    )
+    found = infer_binary(served.url, model, inputs)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert np.array_equal(found[name], array), name
+
+
+def test_a_model_the_gateway_has_never_seen(
+    start_gateway: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Dropped into a folder, with no config: served at the core centers."""
+    path = tmp_path / "never-seen" / "7" / "model.onnx"
+    path.parent.mkdir(parents=True)
+    weights = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["h"]),
+            helper.make_node("Tanh", ["h"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [onnx.numpy_helper.from_array(weights, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    inputs = random_inputs(plain(path), 3)
+    with start_gateway("--models", str(tmp_path)) as gateway:
+        found = infer_binary(gateway.url, "never-seen", inputs)
+        assert np.array_equal(found["y"], plain(path).run(None, inputs)[0])

@@ -1,0 +1,82 @@
+"""The wheel, installed where nothing else is: it serves, with its plugins and models."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*command: object, **options: object) -> str:
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, **options
+    )  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    [path] = folder.glob("nearway-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("empty") / "venv"
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    return folder / "bin"
+
+
+def test_the_wheel_holds_models_places_and_notices(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in (
+        "gateway_models/blast-furnace/1/model.onnx",
+        "gateway_models/rail-inspection/1/model.onnx",
+        "gateway_models/grid-load/1/model.onnx",
+        "gateway/wan/places.csv",
+        "gateway/config/fleet.toml",
+        "gateway_plugins/pickers/least.py",
+        "gateway/py.typed",
+    ):
+        assert wanted in names
+    assert any(name.endswith("licenses/NOTICE") for name in names)
+    assert not [name for name in names if "training" in name or name.startswith("tests")]
+
+
+@pytest.mark.timeout(300)
+def test_it_serves(installed: Path, tmp_path: Path) -> None:
+    plugins = json.loads(run(installed / "nearway", "plugins", "--json", cwd=tmp_path))
+    assert {"network", "queue", "service", "least"} <= {row["name"] for row in plugins}
+    announce = tmp_path / "announce.json"
+    process = subprocess.Popen(
+        [installed / "nearway", "serve", "--port", "0", "--admin-port", "0"]
+        + ["--announce", announce],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+    )
+    try:
+        until_s = time.monotonic() + 60
+        while not announce.exists() and process.poll() is None and time.monotonic() < until_s:
+            time.sleep(0.05)
+        url = json.loads(announce.read_text())["url"]
+        with urllib.request.urlopen(f"{url}/v2/models/grid-load", timeout=10) as answer:
+            assert json.load(answer)["name"] == "grid-load"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0

@@ -1,0 +1,45 @@
+"""Expectations and errors at the request boundary."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gateway.api import Overloaded
+from gateway.serving.boundary import error_answer
+
+Door = Callable[..., Awaitable[Any]]
+
+
+async def exchange(client: Any, head: str, body: bytes = b"") -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+    first = await reader.readuntil(b"\r\n\r\n")
+    if body:
+        writer.write(body)
+        first = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    return first
+
+
+async def test_expect_continue_is_granted(door: Door) -> None:
+    head = "POST /v2/models/mlp/infer HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 2"
+    assert b"HTTP/1.1 200" in await exchange(await door(), head, b"{}")
+
+
+async def test_any_other_expectation_is_417(door: Door) -> None:
+    head = "POST /v2/models/mlp/infer HTTP/1.1\nHost: a\nExpect: a-miracle\nContent-Length: 0"
+    assert b"HTTP/1.1 417" in await exchange(await door(), head)
+
+
+def test_retry_after_is_whole_seconds_and_at_least_one() -> None:
+    waits = [error_answer(Overloaded("full", wait_s), "r").headers["Retry-After"]
+             for wait_s in (0.1, 1.0, 2.2)]  # fmt: skip
+    assert waits == ["1", "1", "3"]
+
+
+def test_an_error_is_one_string_and_keeps_odd_characters_harmless() -> None:
+    answer = error_answer(Overloaded("bad \udcff byte"), "r")
+    assert set(json.loads(answer.body)) == {"error"}

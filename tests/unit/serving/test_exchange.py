@@ -1,0 +1,408 @@
+"""The state machine on a virtual clock: order, retries, timers, and exactly one ending."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.api import (
+    CenterDown,
+    CenterFailed,
+    DeadlineExceeded,
+    InvalidRequest,
+    NoCenter,
+    Overloaded,
+    Report,
+)
+from gateway.centers.port import Answered, Chunk, Failed, Head, Sent
+from gateway.serving import Exchange
+
+OK = Head(200, "application/json", None)
+
+
+def begun(world: Any, budget_ms: float = 30_000.0) -> Exchange:
+    exchange = Exchange(world.collaborators(), world.arrival(budget_ms), world.answer)
+    exchange.begin()
+    return exchange
+
+
+def endings(world: Any) -> list[tuple[int, str, str]]:
+    return [(out.center, out.ending, out.reason) for out in world.router.outcomes]
+
+
+def test_a_whole_answer_goes_out_at_once_with_its_four_parts(world: Any) -> None:
+    begun(world)
+    world.clock.advance(0.010)
+    world.started(0).answer(b"abc", queue_ms=1.0, service_ms=2.0)
+    assert world.answer.told == ["head", "chunk", "end"]
+    assert world.answer.body == b"abc"
+    parts = world.answer.parts
+    assert parts.network_ms == pytest.approx(7.0)
+    assert (parts.queue_ms, parts.service_ms) == (1.0, 2.0)
+    assert parts.gateway_ms == pytest.approx(0.0, abs=1e-6)
+    assert endings(world) == [(0, "answer", "")]
+    assert world.clock.pending() == 0
+
+
+def test_an_emulated_network_is_the_delay_drawn_and_the_rest_is_the_gateway(world: Any) -> None:
+    begun(world)
+    world.clock.advance(0.010)
+    world.started(0).answer(queue_ms=1.0, service_ms=2.0, drawn_ms=6.5)
+    assert world.answer.parts.network_ms == 6.5
+    assert world.answer.parts.gateway_ms == pytest.approx(0.5)
+
+
+def test_the_outcome_carries_what_was_charged_and_reported(world: Any) -> None:
+    begun(world)
+    world.clock.advance(0.004)
+    world.started(0).answer(queue_ms=0.5, service_ms=1.5)
+    (outcome,) = world.router.outcomes
+    assert outcome.attempt_ms == pytest.approx(4.0)
+    assert outcome.network_ms == pytest.approx(2.0)
+    assert (outcome.charged_ms, outcome.predicted_ms) == (1.0, 5.0)
+
+
+def test_the_body_and_the_deadline_reach_the_center_untouched(world: Any) -> None:
+    begun(world, budget_ms=250.0)
+    attempt = world.started(0).attempt
+    assert attempt.body == b"{}"
+    assert attempt.deadline_s == pytest.approx(world.clock.now + 0.25)
+    assert attempt.request_id == "r1"
+
+
+@pytest.mark.parametrize("error", [CenterDown("refused"), CenterFailed("broken")])
+def test_a_failed_center_is_followed_by_the_next(world: Any, error: Exception) -> None:
+    begun(world)
+    world.started(0).fail(error)
+    world.clock.advance(0.002)
+    world.started(1).answer(b"from the second")
+    assert world.answer.body == b"from the second"
+    assert world.answer.center == 1
+    assert [ending for _, ending, _ in endings(world)] == ["error", "answer"]
+    assert world.counted()["nearway_retries_total[]"] == 1
+
+
+def test_time_lost_on_failed_attempts_counts_as_the_gateways(world: Any) -> None:
+    begun(world)
+    world.clock.advance(0.005)
+    world.started(0).fail(CenterDown("refused"))
+    world.clock.advance(0.010)
+    world.started(1).answer(queue_ms=1.0, service_ms=1.0)
+    assert world.answer.parts.gateway_ms == pytest.approx(5.0)
+    assert world.answer.parts.network_ms == pytest.approx(8.0)
+
+
+def test_when_all_fail_the_error_names_every_center_tried(make_world: Any) -> None:
+    world = make_world(centers=5)
+    begun(world)
+    for center in range(3):
+        world.started(center).fail(CenterFailed(f"center c{center} is broken"))
+    assert isinstance(world.answer.error, CenterDown)
+    assert world.answer.error.http_status == 503
+    for center in range(3):
+        assert f"c{center} is broken" in str(world.answer.error)
+    assert "3 of 3 attempts" in str(world.answer.error)
+    assert not world.ports[3].started
+
+
+def test_when_nobody_is_left_the_routers_reason_is_told(make_world: Any) -> None:
+    world = make_world(centers=1)
+    begun(world)
+    world.started(0).fail(CenterDown("center c0 refused"))
+    assert "c0 refused" in str(world.answer.error)
+    assert "all 1 centers were tried" in str(world.answer.error)
+    assert world.answer.told == ["fail"]
+
+
+@pytest.mark.parametrize("error", [InvalidRequest("inputs[0].shape"), Overloaded("full")])
+def test_an_error_another_center_cannot_mend_goes_to_the_client(world: Any, error: Any) -> None:
+    begun(world)
+    world.started(0).fail(error)
+    assert world.answer.error is error
+    assert not world.ports[1].started
+
+
+def test_a_refused_request_is_an_answer_of_the_center_when_it_reports(world: Any) -> None:
+    begun(world)
+    world.started(0).fail(InvalidRequest("shape"), Report(0.1, 0.0))
+    assert endings(world) == [(0, "answer", "invalid_request")]
+
+
+def test_a_refused_request_without_a_report_teaches_nothing(world: Any) -> None:
+    begun(world)
+    world.started(0).fail(InvalidRequest("shape"))
+    assert endings(world) == [(0, "cancelled", "invalid_request")]
+
+
+def test_no_center_from_the_start_charges_nobody(world: Any) -> None:
+    world.router.refusal = NoCenter("nobody is healthy")
+    begun(world)
+    assert world.answer.error is world.router.refusal
+    assert not world.router.committed
+
+
+def test_a_silent_center_is_left_after_the_attempts_timeout(world: Any) -> None:
+    begun(world)
+    world.clock.advance(0.999)
+    assert not world.ports[1].started
+    world.clock.advance(0.001)
+    assert world.started(0).cancelled
+    assert endings(world) == [(0, "error", "center_down")]
+    world.started(1).answer()
+    assert world.answer.told == ["head", "chunk", "end"]
+
+
+def test_a_center_predicted_slow_gets_four_times_its_prediction(world: Any) -> None:
+    world.router.predicted_ms = 500.0
+    begun(world)
+    world.clock.advance(1.9)
+    assert not world.ports[1].started
+    world.clock.advance(0.2)
+    assert world.started(0).cancelled
+    assert world.ports[1].started
+
+
+def test_the_deadline_cancels_and_says_where_the_time_went(world: Any) -> None:
+    begun(world, budget_ms=1500.0)
+    world.clock.advance(2.0)
+    assert isinstance(world.answer.error, DeadlineExceeded)
+    message = str(world.answer.error)
+    assert "budget of 1500.0 ms" in message
+    assert "center c0 was silent for 1000 ms" in message
+    assert "500.0 ms waiting for center c1" in message
+    assert world.started(1).cancelled
+    assert endings(world) == [
+        (0, "error", "center_down"),
+        (1, "cancelled", "deadline_exceeded"),
+    ]
+
+
+def test_nothing_is_started_when_the_budget_is_spent_on_arrival(world: Any) -> None:
+    exchange = Exchange(world.collaborators(), world.arrival(10.0), world.answer)
+    world.clock.advance(0.011)
+    exchange.begin()
+    assert isinstance(world.answer.error, DeadlineExceeded)
+    assert not world.router.committed
+
+
+def test_no_retry_starts_after_the_deadline(world: Any) -> None:
+    begun(world, budget_ms=100.0)
+    world.clock.now += 0.2
+    world.started(0).fail(CenterDown("late"))
+    assert isinstance(world.answer.error, DeadlineExceeded)
+    assert not world.ports[1].started
+
+
+def test_a_timer_that_fires_early_waits_on(world: Any) -> None:
+    begun(world)
+    world.clock.now -= 0.001
+    world.clock.advance(1.0005)
+    assert not world.ports[1].started
+    world.clock.advance(0.001)
+    assert world.ports[1].started
+
+
+def test_a_client_that_leaves_cancels_the_attempt_exactly_once(world: Any) -> None:
+    exchange = begun(world)
+    exchange.cancel()
+    exchange.cancel()
+    assert world.started(0).cancelled
+    assert endings(world) == [(0, "cancelled", "client_gone")]
+    assert world.answer.told == []
+    assert world.counted()["nearway_requests_total[('code', '499'), ('model', 'other')]"] == 1
+
+
+def test_cancel_after_the_answer_changes_nothing(world: Any) -> None:
+    exchange = begun(world)
+    world.started(0).answer()
+    exchange.cancel()
+    assert endings(world) == [(0, "answer", "")]
+    assert world.counted()["nearway_requests_total[('code', '200'), ('model', 'mlp')]"] == 1
+
+
+def test_events_of_a_cancelled_attempt_are_not_heard(world: Any) -> None:
+    begun(world)
+    world.clock.advance(1.0)
+    world.started(0).answer(b"too late")
+    assert world.answer.told == []
+    world.started(1).answer(b"in time")
+    assert world.answer.body == b"in time"
+
+
+def test_an_answer_over_several_turns_is_streamed_without_parts(world: Any) -> None:
+    begun(world)
+    center = world.started(0)
+    center.hear(OK)
+    assert world.answer.told == []
+    center.hear(Chunk(b"one,"))
+    center.hear(Chunk(b"two,"))
+    world.clock.turn()
+    assert world.answer.told == ["head", "chunk", "chunk"]
+    assert world.answer.parts is None
+    center.hear(Chunk(b"three"))
+    center.hear(Answered(Report(0.1, 0.2), None))
+    assert world.answer.told == ["head", "chunk", "chunk", "chunk", "end"]
+    assert world.answer.body == b"one,two,three"
+    assert endings(world) == [(0, "answer", "")]
+
+
+def test_more_than_the_hold_bound_is_let_go_within_the_turn(world: Any) -> None:
+    begun(world)
+    center = world.started(0)
+    center.hear(OK)
+    for _ in range(3):
+        center.hear(Chunk(b"x" * 50_000))
+    assert world.answer.told == ["head", "chunk", "chunk", "chunk"]
+
+
+def test_one_large_chunk_is_still_a_whole_answer(world: Any) -> None:
+    begun(world)
+    world.started(0).answer(b"x" * 1_000_000)
+    assert world.answer.parts is not None
+
+
+def test_a_failure_before_the_head_is_out_is_retried(world: Any) -> None:
+    begun(world)
+    center = world.started(0)
+    center.hear(OK)
+    center.hear(Chunk(b"half"))
+    center.fail(CenterDown("went away"))
+    world.started(1).answer(b"whole")
+    assert world.answer.body == b"whole"
+    assert world.answer.told == ["head", "chunk", "end"]
+
+
+def test_a_stream_that_breaks_off_is_not_retried(world: Any) -> None:
+    begun(world)
+    center = world.started(0)
+    center.hear(OK)
+    center.hear(Chunk(b"half"))
+    world.clock.turn()
+    center.fail(CenterDown("went away"))
+    assert world.answer.told == ["head", "chunk", "fail"]
+    assert not world.ports[1].started
+
+
+def test_a_stream_is_given_up_when_it_falls_silent(world: Any) -> None:
+    begun(world)
+    center = world.started(0)
+    center.hear(OK)
+    center.hear(Chunk(b"a"))
+    world.clock.advance(0.9)
+    center.hear(Chunk(b"b"))
+    world.clock.advance(0.9)
+    assert world.answer.told == ["head", "chunk", "chunk"]
+    world.clock.advance(0.2)
+    assert world.answer.told == ["head", "chunk", "chunk", "fail"]
+    assert center.cancelled
+
+
+def test_an_answer_without_a_head_counts_as_a_failure(world: Any) -> None:
+    begun(world)
+    world.started(0).hear(Answered(Report(0.1, 0.2), None))
+    assert world.ports[1].started
+    assert endings(world) == [(0, "error", "center_failed")]
+
+
+def test_a_planted_delay_holds_the_answer_and_shows_as_the_gateways(make_world: Any) -> None:
+    world = make_world(planted={"gateway_delay_ms": 20.0})
+    begun(world)
+    world.started(0).answer(queue_ms=0.0, service_ms=0.0)
+    world.clock.advance(0.019)
+    assert world.answer.told == []
+    world.clock.advance(0.001)
+    assert world.answer.told == ["head", "chunk", "end"]
+    assert world.answer.parts.gateway_ms == pytest.approx(20.0)
+    assert endings(world) == [(0, "answer", "")]
+
+
+def test_a_planted_delay_holds_a_stream_too(make_world: Any) -> None:
+    world = make_world(planted={"gateway_delay_ms": 20.0})
+    begun(world)
+    center = world.started(0)
+    center.hear(OK)
+    center.hear(Chunk(b"a"))
+    world.clock.turn()
+    assert world.answer.told == []
+    world.clock.advance(0.020)
+    assert world.answer.told == ["head", "chunk"]
+    center.hear(Chunk(b"b"))
+    center.hear(Answered(Report(0.1, 0.1), None))
+    assert world.answer.body == b"ab"
+
+
+def test_a_client_that_leaves_during_the_planted_delay_gets_nothing(make_world: Any) -> None:
+    world = make_world(planted={"gateway_delay_ms": 20.0})
+    exchange = begun(world)
+    world.started(0).answer()
+    exchange.cancel()
+    world.clock.advance(1.0)
+    assert world.answer.told == []
+    assert len(world.router.outcomes) == 1
+
+
+def test_one_decision_in_so_many_is_kept_with_its_table(make_world: Any) -> None:
+    world = make_world(routing={"explain_every": 2})
+    for _ in range(5):
+        begun(world)
+    kept = world.decisions.kept()
+    assert len(kept) == 2
+    assert kept[0].table.policy == "fake"
+
+
+EVENTS = st.sampled_from(
+    ["sent", "head", "chunk", "answered", "down", "failed", "invalid", "turn", "wait", "long",
+     "client", "stale"]
+)  # fmt: skip
+
+
+def play(world: Any, exchange: Exchange, step: str) -> None:
+    """One random step; centers may also speak out of order or after their end."""
+    used = [one for port in world.ports for one in port.started]
+    center = used[0 if step == "stale" else -1] if used else None
+    if step == "client":
+        exchange.cancel()
+    elif step == "turn":
+        world.clock.turn()
+    elif step in ("wait", "long"):
+        world.clock.advance(0.3 if step == "wait" else 1.1)
+    elif center is not None and not center.cancelled:
+        center.hear(
+            {
+                "sent": Sent(),
+                "head": OK,
+                "chunk": Chunk(b"x" * 40_000),
+                "answered": Answered(Report(0.1, 0.2), None),
+                "stale": Answered(Report(0.1, 0.2), None),
+                "down": Failed(CenterDown("gone")),
+                "failed": Failed(CenterFailed("broken"), Report(0.0, 0.0)),
+                "invalid": Failed(InvalidRequest("shape")),
+            }[step]
+        )
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=st.lists(EVENTS, max_size=25), delay_ms=st.sampled_from([0.0, 400.0]))
+def test_any_order_of_events_ends_every_commit_once_and_answers_at_most_once(
+    make_world: Any, steps: list[str], delay_ms: float
+) -> None:
+    world = make_world(planted={"gateway_delay_ms": delay_ms})
+    exchange = begun(world, budget_ms=2500.0)
+    for step in steps:
+        play(world, exchange, step)
+        assert len(world.router.open) <= 1
+    world.clock.advance(60.0)
+    assert world.router.open == []
+    assert len(world.router.outcomes) == len(world.router.committed)
+    assert world.clock.pending() == 0
+    told = world.answer.told
+    assert told.count("head") <= 1
+    ends = [word for word in told if word in ("end", "fail")]
+    assert len(ends) == (0 if "client" in steps and not ends else 1)
+    if ends:
+        assert told[-1] == ends[0]
+    counted = [value for name, value in world.counted().items() if "nearway_requests_total" in name]
+    assert sum(counted) == 1

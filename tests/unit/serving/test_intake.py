@@ -1,0 +1,75 @@
+"""Whom the gateway believes, and what it remembers of origins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.api import InvalidRequest, NotFound
+from gateway.config.settings import Settings
+from gateway.serving.intake import Intake
+
+
+def intake(find: Any = lambda name: 0, **settings: Any) -> Intake:
+    return Intake(msgspec.convert(settings, Settings), find)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "believed"),
+    [
+        (["127.0.0.1"], "127.0.0.1", True),
+        (["127.0.0.1"], "::ffff:127.0.0.1", True),
+        (["127.0.0.1"], "127.0.0.2", False),
+        (["10.0.0.0/8"], "10.9.8.7", True),
+        (["10.0.0.1/8"], "10.9.8.7", True),
+        (["::1"], "::1", True),
+        (["fe80::/10"], "fe80::1%eth0", True),
+        (["0.0.0.0/0"], "::1", False),
+        ([], "127.0.0.1", False),
+        (["127.0.0.1"], None, False),
+        (["127.0.0.1"], "", False),
+    ],
+)
+def test_trust_is_by_address_and_network(
+    trusted: list[str], peer: str | None, believed: bool
+) -> None:
+    assert intake(server={"trusted_proxies": trusted}).trusts(peer) is believed
+
+
+def test_an_origin_is_looked_up_once() -> None:
+    asked = []
+
+    def find(name: str) -> int:
+        asked.append(name)
+        return 7
+
+    reader = intake(find)
+    for _ in range(3):
+        arrival = reader.arrival(
+            {"x-nearway-origin": "Beijing"}, "127.0.0.1", "r", "m", "", b"{}", 0.0
+        )
+        assert arrival.query.vantage == 7
+    assert asked == ["Shanghai", "Beijing"]
+
+
+def test_whatever_the_lookup_says_is_the_clients_400() -> None:
+    def find(name: str) -> int:
+        if name != "Shanghai":
+            raise NotFound(f"no place {name}")
+        return 0
+
+    with pytest.raises(InvalidRequest, match="header x-nearway-origin: no place Mars"):
+        intake(find).arrival({"x-nearway-origin": "Mars"}, "127.0.0.1", "r", "m", "", b"", 0.0)
+
+
+def test_a_tenant_name_has_a_bound() -> None:
+    with pytest.raises(InvalidRequest, match="129 characters"):
+        intake().arrival({"x-nearway-tenant": "t" * 129}, "127.0.0.1", "r", "m", "", b"", 0.0)
+
+
+def test_the_deadline_counts_from_the_arrival() -> None:
+    arrival = intake().arrival({"x-request-timeout-ms": "250"}, None, "r", "m", "", b"", 10.0)
+    assert arrival.deadline_s == pytest.approx(10.25)
+    assert arrival.query.body_bytes == 0

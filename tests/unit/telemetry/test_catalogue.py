@@ -1,0 +1,34 @@
+"""The catalogue, what is exposed, and docs/metrics.md say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gateway.telemetry import CATALOGUE, Metrics
+
+DOC = Path(__file__).parents[3] / "docs" / "metrics.md"
+ROW = re.compile(r"^\| `(nearway_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", re.MULTILINE)
+
+
+def test_the_document_lists_every_metric_as_the_catalogue_does() -> None:
+    told = {
+        name: (kind, tuple(re.findall(r"`(\w+)`", labels)), meaning)
+        for name, kind, labels, meaning in ROW.findall(DOC.read_text(encoding="utf-8"))
+    }
+    known = {family.exposed_name: (family.kind, family.labels, family.help) for family in CATALOGUE}
+    assert told == known
+
+
+def test_every_metric_of_the_catalogue_is_exposed_and_no_other() -> None:
+    exposed = [(family.name, family.type) for family in Metrics(("a",)).families()]
+    assert exposed == [(family.name, family.kind) for family in CATALOGUE]
+
+
+def test_names_follow_prometheus() -> None:
+    for family in CATALOGUE:
+        assert re.fullmatch(r"nearway_[a-z_]+", family.name)
+        assert not family.name.endswith("_total")
+        assert family.help.endswith(".")
+        if family.kind == "histogram":
+            assert family.name.endswith("_seconds")
