@@ -66,8 +66,10 @@ def running(folder: Path, *flags: str) -> Iterator[Served]:
     announce.unlink(missing_ok=True)
     log = (folder / "stderr.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway.cli.main", "serve", "--port", "0", "--admin-port", "0"]
-        + ["--announce", str(announce), *flags],
+        [
+            *(sys.executable, "-m", "gateway.cli.main", "serve", "--port", "0"),
+            *("--admin-port", "0", "--announce", str(announce), *flags),
+        ],
         stderr=log,
         stdout=log,
     )

@@ -63,8 +63,10 @@ def test_it_serves(installed: Path, tmp_path: Path) -> None:
     assert {"network", "queue", "service", "least"} <= {row["name"] for row in plugins}
     announce = tmp_path / "announce.json"
     process = subprocess.Popen(
-        [installed / "nearway", "serve", "--port", "0", "--admin-port", "0"]
-        + ["--announce", announce],
+        [
+            *(installed / "nearway", "serve", "--port", "0", "--admin-port", "0"),
+            *("--announce", announce),
+        ],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
