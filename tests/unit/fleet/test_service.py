@@ -108,6 +108,29 @@ def test_noise_of_a_tiny_model_does_not_make_its_center_slow_for_a_large_one() -
     assert (row(table, "large") < 10.0).all()
 
 
+def test_a_few_late_answers_of_a_tiny_model_say_little_of_a_large_one() -> None:
+    table, service = service_of(run_ms=0.05)
+    service.add_model("large", 5.0)
+    now = run(service, [0.05] * 5, 0.0, seconds=1.0, sigma=0.0)
+    for k in range(3):
+        service.learn("m", 0, 0.1, now + 0.01 * (k + 1))
+    assert row(table, "large")[0] == pytest.approx(5.0, rel=0.1)
+    for k in range(3):
+        service.learn("large", 1, 10.0, now + 0.01 * (k + 1))
+    assert row(table, "large")[1] > 6.5
+
+
+def test_what_the_model_explains_is_taken_back_from_the_centers_at_once() -> None:
+    table, service = service_of(n=6, run_ms=1.0)
+    for k in range(8):
+        for center in range(4):
+            service.learn("m", center, 3.0, 0.01 * k)
+    assert row(table)[0] > 2.0
+    service.settle(0.1)
+    assert row(table)[:4] == pytest.approx(np.full(4, 3.0), rel=0.15)
+    assert row(table)[4:] == pytest.approx(np.full(2, 3.0), rel=0.15)
+
+
 def test_a_permanently_slower_center_is_learned_and_the_others_stay() -> None:
     table, service = service_of()
     run(service, [3.0, 2.0, 2.0, 2.0, 2.0], 0.0, seconds=60.0)

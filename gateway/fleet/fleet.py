@@ -1,0 +1,250 @@
+"""The fleet: the standard columns and their estimators, behind the router's few calls.
+
+Theory of operation. The router calls ``charge`` in the turn of the event loop in which it
+chose, and ``ended`` exactly once for it; both are scalar updates in place (two microseconds
+together at 88 centers) so that the next decision sees them. ``tick`` is called
+when ``now >= tick_at`` and does what needs all centers at once. What a request must not miss
+(health, drain, residency, the end of a revisit) bumps ``table.epoch``; estimates that moved
+noticeably bump their row's version.
+
+The fleet does no I/O and holds no clock: the runtime sends the probes it asks for. What an
+error or a cancelled attempt took never teaches an estimate anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from gateway.api import F32N, BoolN, Decision, Outcome, Report, Table
+from gateway.fleet.cells import cells_of
+from gateway.fleet.health import REQUEST_FAULTS, Health, blames_center
+from gateway.fleet.network import Network
+from gateway.fleet.service import Service, unknown_model
+from gateway.fleet.tuning import FleetTuning
+from gateway.fleet.work import Work
+
+
+class Fleet:
+    """Owns the columns ``slots healthy queue_ms work_ms in_flight speed error_rate
+    report_age_s`` and the rows ``rtt_ms`` (vantage), ``service_ms`` and ``resident`` (model).
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        rtt_prior: Callable[[int], F32N],
+        random: Random,
+        settings: FleetTuning | None = None,
+    ) -> None:
+        settings = settings or FleetTuning()
+        self.tick_at = float("-inf")
+        self._table = table
+        self._settings = settings
+        self._work = Work(table, random, settings.work)
+        self._network = Network(table, rtt_prior, settings)
+        self._service = Service(table, settings)
+        self._published = self._service.published
+        self._path_offers = self._network.offers
+        self._center_offers = self._service.offers
+        self._health = Health([c.region for c in table.centers], random, settings.health)
+        self._troubled = self._health.troubled
+        self._healthy = table.add_column("healthy", "i4", 1)
+        self._error_rate = cells_of(table.add_column("error_rate", "f4"))
+        self._report_age_s = table.add_column("report_age_s", "f8", np.inf)
+        self._resident = table.add_row_table("resident", "model", unknown_model)
+        self._reported_at = [float("-inf")] * len(table)
+        self._answers = [0] * len(table)
+        self._errors = [0] * len(table)
+        self._cancelled = [0] * len(table)
+        self._ticked_at: float | None = None
+        self._slow_tick_at = float("-inf")
+        self._settled_at: float | None = None
+        self._now = 0.0
+
+    # ---- models ---------------------------------------------------------------------------
+
+    def add_model(self, name: str, run_ms: float, declared: BoolN) -> None:
+        """Make a model known. ``run_ms``: its profiled run time at a center of speed 1;
+        ``declared``: bool[N], which centers serve it. Known already: begin anew with these.
+        """
+        declared = np.asarray(declared)
+        if declared.shape != (len(self._table),):
+            raise ValueError(
+                f"model {name!r}: declared has shape {declared.shape}, "
+                f"expected ({len(self._table)},): one flag a center"
+            )
+        self._service.add_model(name, run_ms)
+        row = self._resident.rows.get(name)
+        if row is None:
+            row = self._resident.rows[name] = np.zeros(len(self._table), dtype=np.int32)
+            self._resident.versions.setdefault(name, 0)
+        row[:] = declared
+        self._table.touch_row("resident", name)
+        self._table.epoch += 1
+
+    def set_resident(self, name: str, center: int, *, resident: bool) -> None:
+        """A model was loaded or unloaded at a center. Raises NotFound for an unknown model."""
+        self._resident.row(name)[center] = int(resident)
+        self._table.touch_row("resident", name)
+        self._table.epoch += 1
+
+    def remove_model(self, name: str) -> None:
+        """Forget a model; its requests in flight still end normally."""
+        self._service.remove_model(name)
+        self._resident.rows.pop(name, None)
+        self._table.epoch += 1
+
+    # ---- per request ----------------------------------------------------------------------
+
+    def charge(self, decision: Decision, now: float) -> None:
+        """Count a decision in flight; writes ``decision.charged_ms``."""
+        self._now = now
+        query, center = decision.query, decision.center
+        cells = self._published.get(query.model)
+        decision.charged_ms = charged_ms = cells[center] if cells is not None else 0.0
+        self._work.charge(center, charged_ms)
+        if self._path_offers and self._network.take(query.vantage, center):
+            self._table.epoch += 1
+        if self._center_offers and self._service.take(center):
+            self._table.epoch += 1
+
+    def ended(self, outcome: Outcome) -> None:
+        """Refund a decision and learn from how it ended; exactly once per charge."""
+        center = outcome.center
+        self._work.refund(center, outcome.charged_ms)
+        if outcome.ending != "answer":
+            self._not_answered(outcome)
+            return
+        now, report = outcome.now, outcome.report
+        self._answers[center] += 1
+        if report is None:
+            # A center that reports nothing: network is what the predicted service leaves.
+            rest_ms = max(0.0, outcome.attempt_ms - outcome.charged_ms)
+            self._network.learn(outcome.vantage, center, rest_ms, now)
+        else:
+            self._reported_at[center] = now
+            service_ms = report.service_ms
+            network_ms = outcome.attempt_ms - report.queue_ms - service_ms
+            self._network.learn(
+                outcome.vantage, center, network_ms if network_ms > 0.0 else 0.0, now
+            )
+            self._service.learn(outcome.model, center, service_ms, now)
+            self._work.reported(center, report)
+        if self._troubled[center]:
+            self._health_changed(center, stage_changed=self._health.answered(center, now))
+
+    def reported(self, center: int, report: Report, now: float) -> None:
+        """A center spoke of its load outside an answer (a probe, a pushed report)."""
+        self._reported_at[center] = now
+        self._work.reported(center, report)
+
+    # ---- time -----------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """What needs all centers at once: each millisecond fading, each 100 ms the rest."""
+        self.tick_at = now + self._settings.tick_s
+        if self._ticked_at is not None:
+            self._work.fade(now - self._ticked_at)
+        self._ticked_at = now
+        if now < self._slow_tick_at:
+            return
+        self._slow_tick_at = now + self._settings.slow_tick_s
+        elapsed_s = 0.0 if self._settled_at is None else now - self._settled_at
+        self._settled_at = self._now = now
+        self._service.settle(now)
+        self._network.offer_due(now)
+        self._work.settle(self._service.mean_ms(), elapsed_s)
+        np.subtract(now, self._reported_at, out=self._report_age_s)
+        self._table.touch("report_age_s")
+
+    # ---- health ---------------------------------------------------------------------------
+
+    def drain(self, center: int, *, draining: bool) -> None:
+        """Take a center out of the choice, or back."""
+        self._health.drain(center, draining=draining)
+        self._health_changed(center, stage_changed=True)
+
+    def to_probe(self, now: float) -> list[int]:
+        """Ejected centers whose probe is due; the caller sends it and calls ``probed``."""
+        self._now = now
+        return self._health.due(now)
+
+    def probed(self, center: int, *, alive: bool, now: float) -> None:
+        """How a probe ended."""
+        self._now = now
+        changed = self._health.probed(center, now, alive=alive)
+        self._health_changed(center, stage_changed=changed)
+
+    def state(self, now: float | None = None) -> list[dict[str, Any]]:
+        """A JSON-ready row a center; ``now`` None: as of the last event that told the time."""
+        at = self._now if now is None else now
+        return [self._state_of(center, at) for center in range(len(self._table))]
+
+    # ---- its pieces -----------------------------------------------------------------------
+
+    def _not_answered(self, outcome: Outcome) -> None:
+        center, now = outcome.center, outcome.now
+        self._network.not_measured(outcome.vantage, center, now)
+        self._service.not_measured(center, now)
+        if outcome.ending == "cancelled":
+            self._cancelled[center] += 1
+            return
+        self._errors[center] += 1
+        if outcome.reason in REQUEST_FAULTS:
+            return
+        # A fast error must not make its center look idle: what was predicted stays, fading.
+        self._work.linger(center, outcome.charged_ms)
+        tuning = self._settings.health
+        if blames_center(outcome.reason, outcome.attempt_ms, outcome.predicted_ms, tuning):
+            self._now = now
+            changed = self._health.erred(center, outcome.reason, now)
+            self._health_changed(center, stage_changed=changed)
+
+    def _health_changed(self, center: int, *, stage_changed: bool) -> None:
+        """Bring the columns in line with the conditions; a change of health bumps the epoch."""
+        self._error_rate[center] = self._health.conditions[center].error_rate
+        self._table.touch("error_rate")
+        if not stage_changed:
+            return
+        in_service = np.array(self._health.in_service(), dtype=np.int32)
+        if np.array_equal(in_service, self._healthy):
+            return
+        self._healthy[:] = in_service
+        self._table.touch("healthy")
+        self._table.epoch += 1
+
+    def _state_of(self, center: int, now: float) -> dict[str, Any]:
+        it = self._health.conditions[center]
+        heard_at = self._reported_at[center]
+        return {
+            "center": self._table.centers[center].id,
+            "healthy": bool(self._healthy[center]),
+            "health": "draining" if it.draining else it.stage,
+            "reason": self._why(center, now),
+            "since_s": max(0.0, now - it.since),
+            "in_flight": self._work.in_flight(center),
+            "slots": int(self._table.columns["slots"][center]),
+            "work_ms": self._work.own_ms(center),
+            "foreign_ms": self._work.foreign_ms(center),
+            "queue_ms": float(self._table.columns["queue_ms"][center]),
+            "speed": float(self._table.columns["speed"][center]),
+            "error_rate": it.error_rate,
+            "report_age_s": None if heard_at == float("-inf") else max(0.0, now - heard_at),
+            "answers": self._answers[center],
+            "errors": self._errors[center],
+            "cancelled": self._cancelled[center],
+        }
+
+    def _why(self, center: int, now: float) -> str:
+        paths = self._network.slow_paths(center)
+        parts = (
+            self._health.why(center, now),
+            self._service.slow_since(center),
+            f"{paths} paths slower than usual" if paths else "",
+        )
+        return "; ".join(part for part in parts if part)

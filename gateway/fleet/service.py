@@ -1,0 +1,375 @@
+"""Service: how long a model runs at a center, as profile × model factor × center factor.
+
+Theory of operation. ``service_ms[model][center]`` = run_ms × declared speed × α × φ.
+
+* φ, a center's *pace*, is the larger of a fast and a slow average of log(observed/expected),
+  the fast one only when it clearly stands out: peak-sensitive up, cautious down. The fast
+  average moves with each answer and reads the median of the last three, so that one pause
+  is not a slow center; the slow one follows it each slow tick. A peak that is not high
+  enough for a revisit and that no answer confirms fades.
+* α, a model's *factor*, is what all centers have in common: the median over centers of the
+  same log ratio. A wrong profile is learned once, and one slow center never moves it.
+* A center much slower than the fleet's median gets no more answers; it is looked at again
+  with one request at a time (see ``revisit``).
+
+An answer weighs m / (m + 0.3 ms): the scheduling noise of a tiny model says little. Readers
+see rows that are rewritten only when a factor moved noticeably. Errors teach nothing.
+"""
+
+from __future__ import annotations
+
+from math import exp, inf, log
+
+import numpy as np
+
+from gateway.api import Array, NotFound, Table
+from gateway.fleet.cells import Cells, cells_of
+from gateway.fleet.revisit import Revisit, Stage
+from gateway.fleet.tuning import FleetTuning, ServiceTuning
+
+SERVICE_MS_MIN = 1e-3
+SERVICE_MS_MAX = 1e6
+
+
+def unknown_model(name: str) -> Array:
+    """No row is made for a model nobody added. Raises NotFound."""
+    raise NotFound(f"model {name!r} is not known to the fleet; add it (load it) first")
+
+
+class Pace:
+    """One center's log factor: fast and slow average, and what is published."""
+
+    __slots__ = (
+        "alarm",
+        "answers",
+        "before",
+        "fast",
+        "floor",
+        "last",
+        "published",
+        "settled_answers",
+        "slow",
+        "suspect_at",
+    )
+
+    def __init__(self, tuning: ServiceTuning) -> None:
+        self.floor = log(tuning.fastest)
+        self.alarm = tuning.peak
+        self.fast = 0.0
+        self.slow = 0.0
+        self.last = 0.0
+        self.before = 0.0
+        self.published = 0.0
+        self.answers = 0
+        self.settled_answers = 0
+        self.suspect_at = -1e9
+
+    def learn(self, ratio: float, weight: float, now: float, tuning: ServiceTuning) -> bool:
+        """Take in one log(observed/expected); True when the fast average stands out."""
+        fast = self.fast
+        if ratio > fast + tuning.suspect:
+            if now - self.suspect_at < tuning.spacing_s:
+                return False
+            self.suspect_at = now
+        low, high = self.before, self.last
+        self.before, self.last = high, ratio
+        if low > high:
+            low, high = high, low
+        middle = high if ratio > high else low if ratio < low else ratio
+        self.fast = fast = fast + weight * tuning.fast_gain * (middle - fast)
+        self.answers += 1
+        return fast > self.alarm or self.published > self.alarm
+
+    def settle(self, elapsed_s: float, tuning: ServiceTuning) -> None:
+        """Let the slow average follow the fast one; a peak no answer confirms fades."""
+        fresh = self.answers - self.settled_answers
+        self.settled_answers = self.answers
+        gap = self.fast - self.slow
+        if fresh:
+            pace_s = tuning.slow_s if gap > -tuning.suspect else tuning.fade_s
+            gain = max(elapsed_s / (elapsed_s + pace_s), fresh / (self.answers + tuning.warm_up))
+            self.slow += gain * gap
+        elif gap > 0.0:
+            self.fast -= gap * elapsed_s / (elapsed_s + tuning.fade_s)
+        self.alarm = self.slow + tuning.peak
+
+    def believed(self) -> float:
+        """The log factor now believed."""
+        value = self.fast if self.fast > self.alarm else self.slow
+        return max(value, self.floor)
+
+    def relax(self, by: float) -> None:
+        """A model's factor took over ``by``: give back what this center held of it."""
+        peak = self.alarm - self.slow
+        self.fast = _towards_zero(self.fast, by)
+        self.slow = _towards_zero(self.slow, by)
+        self.last = _towards_zero(self.last, by)
+        self.before = _towards_zero(self.before, by)
+        self.published = _towards_zero(self.published, by)
+        self.alarm = self.slow + peak
+
+    def restart(self, ratio: float, tuning: ServiceTuning) -> None:
+        """Believe this value: a center that was slow is back."""
+        self.fast = self.slow = self.last = self.before = ratio
+        self.alarm = ratio + tuning.peak
+
+
+def _towards_zero(value: float, by: float) -> float:
+    """``value`` - ``by``, but never past zero nor away from it."""
+    if by > 0.0:
+        return max(value - by, min(value, 0.0))
+    return min(value - by, max(value, 0.0))
+
+
+class ModelTimes:
+    """One model: its published row, and what its answers say of its profile."""
+
+    __slots__ = (
+        "answers",
+        "declared",
+        "expected",
+        "factor",
+        "published",
+        "ratio",
+        "row",
+        "settled_answers",
+    )
+
+    def __init__(self, declared: Array) -> None:
+        self.declared = declared
+        self.factor = 0.0
+        self.answers = 0
+        self.settled_answers = 0
+        self.row: Array = declared.astype(np.float32)
+        self.published: Cells = cells_of(self.row)
+        self.expected: list[float] = declared.tolist()  # declared × α, before φ
+        self.ratio: list[float | None] = [None] * len(declared)
+
+    def common(self, centers: int) -> float:
+        """Median over centers of the log ratio; 0 when fewer than ``centers`` answered."""
+        seen = [ratio for ratio in self.ratio if ratio is not None]
+        return float(np.median(seen)) if len(seen) >= centers else 0.0
+
+    def shift(self, by: float, factor_max: float) -> float:
+        """Move the model's log factor, within its bound; returns by how much."""
+        bound = log(factor_max)
+        factor = min(max(self.factor + by, -bound), bound)
+        by, self.factor = factor - self.factor, factor
+        self.expected = (self.declared * exp(factor)).tolist()
+        self.ratio = [None if ratio is None else ratio - by for ratio in self.ratio]
+        return by
+
+
+class Service:
+    """Owns the row table ``service_ms`` (float32[N] a model, ms) and the column ``speed``."""
+
+    def __init__(self, table: Table, settings: FleetTuning) -> None:
+        self._table = table
+        self._settings = settings
+        self._tuning = settings.service
+        self._slow_log = log(settings.service.slow_factor)
+        self._factors = np.array([c.speed_factor for c in table.centers], dtype=np.float64)
+        self._speed = cells_of(table.add_column("speed", "f4"))
+        table.columns["speed"][:] = self._factors
+        self._shown = np.zeros(len(table))  # the log factor in force, a center
+        self._rows = table.add_row_table("service_ms", "model", unknown_model)
+        self._models: dict[str, ModelTimes] = {}
+        self.published: dict[str, Cells] = {}  # service_ms, for the scalar look-up of a charge
+        self._paces: list[Pace | None] = [None] * len(table)
+        self._active: list[tuple[int, Pace]] = []
+        self._slow: dict[int, Revisit] = {}
+        self._settled_at = -inf
+        self.offers: set[int] = set()
+
+    # ---- models ---------------------------------------------------------------------------
+
+    def add_model(self, name: str, run_ms: float) -> None:
+        """Begin from the profile; a model added again begins anew, in the same row."""
+        if not 0.0 < run_ms < SERVICE_MS_MAX:
+            raise ValueError(f"model {name!r}: run_ms is {run_ms}, expected a time above 0 in ms")
+        times = ModelTimes(run_ms * self._factors)
+        old = self._models.get(name)
+        if old is not None:
+            times.row, times.published = old.row, old.published
+        self._models[name] = times
+        self.published[name] = times.published
+        self._rows.rows[name] = times.row
+        self._rows.versions.setdefault(name, 0)
+        self._rewrite(name, times)
+
+    def remove_model(self, name: str) -> None:
+        """Forget the model; what its answers said of centers stays."""
+        self._models.pop(name, None)
+        self.published.pop(name, None)
+        self._rows.rows.pop(name, None)
+
+    # ---- learning -------------------------------------------------------------------------
+
+    def learn(self, name: str, center: int, observed_ms: float, now: float) -> None:
+        """One answer's execution time in ms; values that are no time are ignored."""
+        try:
+            times = self._models[name]
+        except KeyError:
+            return  # removed while the request was under way
+        if not 0.0 <= observed_ms < SERVICE_MS_MAX:
+            return
+        tuning = self._tuning
+        larger = times.published[center]
+        if observed_ms > larger:
+            larger = observed_ms
+        if observed_ms < SERVICE_MS_MIN:
+            observed_ms = SERVICE_MS_MIN
+        ratio = log(observed_ms / times.expected[center])
+        ratios = times.ratio
+        known = ratios[center]
+        ratios[center] = ratio if known is None else known + tuning.model_gain * (ratio - known)
+        times.answers += 1
+        pace = self._paces[center]
+        if pace is None:
+            pace = self._paces[center] = Pace(tuning)
+            self._active.append((center, pace))
+        alarming = pace.learn(ratio, larger / (larger + tuning.noise_ms), now, tuning)
+        if self._slow and center in self._slow and self._looked_again(center, pace, ratio, now):
+            return
+        if alarming:
+            self._publish_news(center, pace)
+
+    def not_measured(self, center: int, now: float) -> None:
+        """An attempt ended without a measurement; if it was to look again, another will."""
+        revisit = self._slow.get(center)
+        if revisit is not None and revisit.stage is Stage.TAKEN:
+            revisit.not_measured(now)
+
+    def take(self, center: int) -> bool:
+        """A request is charged to an offered center: True when the slow value is in force."""
+        if center not in self.offers:
+            return False
+        self.offers.discard(center)
+        pace, revisit = self._paces[center], self._slow.get(center)
+        if pace is None or revisit is None or not revisit.take():
+            return False
+        self._show(center, pace.published)
+        return True
+
+    # ---- each slow tick -------------------------------------------------------------------
+
+    def settle(self, now: float) -> None:
+        """Move common errors into the models, find slow centers, offer those whose wait is over."""
+        elapsed_s = min(max(0.0, now - self._settled_at), 1.0)
+        self._settled_at = now
+        self._settle_models()
+        self._settle_paces(elapsed_s)
+        usual = self._usual()
+        for center in np.flatnonzero(self._shown > usual + self._slow_log).tolist():
+            if center not in self._slow:
+                self._slow[center] = Revisit(usual, now, self._settings.center_revisit_s)
+        for center, revisit in self._slow.items():
+            if revisit.offer(now):
+                revisit.usual = usual
+                self.offers.add(center)
+                self._show(center, usual)
+
+    def mean_ms(self) -> Array:
+        """float64[N]: mean service time by center, models weighted by their answers."""
+        if not self._models:
+            return np.zeros(len(self._table))
+        weights = [times.answers + 1e-3 for times in self._models.values()]
+        rows = [times.row for times in self._models.values()]
+        mean: Array = np.average(np.stack(rows).astype(np.float64), axis=0, weights=weights)
+        return mean
+
+    def slow_since(self, center: int) -> str:
+        """Why this center is avoided, for a person; empty when it is not."""
+        revisit, pace = self._slow.get(center), self._paces[center]
+        if revisit is None or pace is None:
+            return ""
+        return f"{exp(pace.published - revisit.usual):.1f} times slower than the fleet's median"
+
+    # ---- its pieces -----------------------------------------------------------------------
+
+    def _settle_models(self) -> None:
+        moved = False
+        for times in self._models.values():
+            if times.answers == times.settled_answers:
+                continue
+            times.settled_answers = times.answers
+            common = times.common(self._tuning.model_centers)
+            if abs(common) <= self._tuning.publish_share:
+                continue
+            moved = True
+            shifted = times.shift(common, self._tuning.model_factor_max)
+            for _, pace in self._active:
+                pace.relax(shifted)
+        if not moved:
+            return
+        for center, pace in self._active:
+            if center not in self.offers:
+                self._shown[center] = pace.published
+        self._table.columns["speed"][:] = self._factors * np.exp(self._shown)
+        self._table.touch("speed")
+        for name, times in self._models.items():
+            self._rewrite(name, times)
+
+    def _settle_paces(self, elapsed_s: float) -> None:
+        """A slow center's pace waits for a revisit; any other's follows its answers."""
+        for center, pace in self._active:
+            if center in self._slow and pace.answers == pace.settled_answers:
+                continue
+            pace.settle(elapsed_s, self._tuning)
+            if pace.answers >= self._tuning.trusted:
+                pace.floor = log(self._tuning.factor_min)
+            if center not in self.offers:
+                self._publish_news(center, pace)
+
+    def _usual(self) -> float:
+        """Median log factor of the centers that answered; of one or two, at most the prior's."""
+        known = [pace.published for _, pace in self._active]
+        if not known:
+            return 0.0
+        usual = float(np.median(known))
+        return usual if len(known) > 2 else min(usual, 0.0)
+
+    def _looked_again(self, center: int, pace: Pace, ratio: float, now: float) -> bool:
+        """Judge a slow center by one answer; True when nothing else is to be published."""
+        revisit = self._slow[center]
+        if revisit.stage is Stage.WAITING:
+            return False
+        taken = revisit.stage is Stage.TAKEN
+        if ratio > max(revisit.usual + self._slow_log, 0.5 * (revisit.usual + pace.published)):
+            if taken:
+                revisit.still_slow(now, self._settings.revisit_s_max)
+            return not taken
+        pace.restart(ratio, self._tuning)
+        self.offers.discard(center)
+        revisit.not_measured(now)
+        self._publish(center, pace, pace.believed())
+        return True
+
+    def _publish_news(self, center: int, pace: Pace) -> None:
+        """Publish the pace when it moved noticeably."""
+        believed = pace.believed()
+        if abs(believed - pace.published) > self._tuning.publish_share:
+            self._publish(center, pace, believed)
+
+    def _publish(self, center: int, pace: Pace, believed: float) -> None:
+        pace.published = believed
+        self._show(center, believed)
+        revisit = self._slow.get(center)
+        if revisit is not None and believed <= revisit.usual + self._slow_log:
+            del self._slow[center]
+            self.offers.discard(center)
+
+    def _show(self, center: int, log_factor: float) -> None:
+        """Write one center's factor into every row."""
+        factor = exp(log_factor)
+        self._shown[center] = log_factor
+        self._speed[center] = factor * float(self._factors[center])
+        self._table.touch("speed")
+        for name, times in self._models.items():
+            times.published[center] = times.expected[center] * factor
+            self._table.touch_row("service_ms", name)
+
+    def _rewrite(self, name: str, times: ModelTimes) -> None:
+        """Write one model's factor into its row."""
+        times.row[:] = times.expected * np.exp(self._shown)
+        self._table.touch_row("service_ms", name)
