@@ -2,6 +2,7 @@
 
 from gateway.api.errors import (
     CapacityError,
+    CenterBusy,
     CenterDown,
     CenterError,
     CenterFailed,
@@ -55,6 +56,7 @@ __all__ = [
     "BuiltPolicy",
     "CapacityError",
     "Center",
+    "CenterBusy",
     "CenterDown",
     "CenterError",
     "CenterFailed",

@@ -13,6 +13,7 @@ NearwayError
 ├── CenterError             the center is at fault; another may be tried
 │   ├── CenterDown          503  refused, lost or silent
 │   ├── CenterFailed        500  answered with an error of its own
+│   ├── CenterBusy          503  its queue is full; it is not ill
 │   └── NoCenter            503  nobody is left to ask (not retriable)
 ├── ConfigError             a file, flag or plugin is wrong; found before serving
 └── PluginError             a plugin raised or returned something unusable
@@ -109,6 +110,10 @@ class CenterFailed(CenterError):
     """The center answered with an error of its own."""
 
     http_status = 500
+
+
+class CenterBusy(CenterError):
+    """The center's queue is full: another may have room, and this one is not ill."""
 
 
 class NoCenter(CenterError):

@@ -2,7 +2,7 @@
 
 Theory of operation. An attempt is a ``_Visit`` that walks one straight way:
 
-    start -> [delay out] -> arrive -> (wait for a slot) -> run -> (stretch) -> [delay back] -> answer
+    start -> [way out] -> arrive -> (wait for a slot) -> run -> (hold) -> [way back] -> answer
 
 Every step is a callback of the delay line or of the runner; nothing is awaited. The round
 trip is drawn once, half of it is spent each way; what the way out overshoots is taken off
@@ -26,6 +26,7 @@ from typing import Any
 
 from gateway.api import (
     Center,
+    CenterBusy,
     CenterDown,
     CenterFailed,
     DeadlineExceeded,
@@ -250,7 +251,7 @@ class _Visit:
             return
         self.ready_s = center.line.now()
         if center.free_slots <= 0 and len(center.waiting) >= center.queue_max:
-            self._fail(CenterFailed(f"center {center.center.id}: queue of {center.queue_max} full"))
+            self._fail(CenterBusy(f"center {center.center.id}: queue of {center.queue_max} full"))
             return
         self.work_ms = max(1e-6, self.model.run_ms * center.center.speed_factor)
         center.work_ms += self.work_ms

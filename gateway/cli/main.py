@@ -14,7 +14,7 @@ from rich.console import Console
 
 from gateway import __version__
 from gateway.api import NearwayError
-from gateway.cli import config, explain, models, plugins, serve
+from gateway.cli import config, explain, load, models, plugins, serve, verify
 
 COULD_NOT_RUN = 3
 
@@ -40,6 +40,8 @@ def version(
 
 
 app.command("serve")(serve.command)
+app.command("verify")(verify.command)
+app.command("load")(load.command)
 app.command("explain")(explain.command)
 app.add_typer(models.app, name="models")
 app.command("plugins")(plugins.command)

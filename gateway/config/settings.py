@@ -108,7 +108,7 @@ class Routing(Section, frozen=True):
 
     policy: str = "predicted_latency"
     seed: int = 1
-    plugin_budget_ms: Positive = 0.05
+    plugin_budget_ms: Positive = 0.25
     plugin_limit_ms: Positive = 5.0
     explain_every: Count = 200
 

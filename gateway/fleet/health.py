@@ -29,7 +29,7 @@ REFUSED = frozenset({"center_down"})
 REQUEST_FAULTS = frozenset(
     {"invalid_request", "not_found", "too_large", "unsupported_media", "unsupported"}
 )
-NOT_ITS_FAULT = REQUEST_FAULTS | {"overloaded", "no_center"}
+NOT_ITS_FAULT = REQUEST_FAULTS | {"overloaded", "center_busy", "no_center"}
 
 
 @dataclass(slots=True)

@@ -64,7 +64,7 @@ class RunningControl:
             "cache": router.cache_state(),
             "sources": dict(gateway.sources.errors),
             "loop": {
-                **gateway.watch.state(),
+                **(gateway.watch.state() if gateway.watch is not None else {}),
                 "inline_over_count": gateway.runner.blocked_count,
                 "inline_over_ms_max": gateway.runner.blocked_ms_max,
             },

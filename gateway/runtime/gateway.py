@@ -55,7 +55,7 @@ class Gateway:
             tensor_elements_max=settings.server.tensor_elements_max,
         )
         self.ports = self._emulated_centers()
-        self.watch = LoopWatch(self.line, self._probe_ejected)
+        self.watch: LoopWatch | None = None
         self.sources = SourceFeed(self.deciding, Path.cwd())
         self.ready = False
         self.control = RunningControl(self)
@@ -150,6 +150,7 @@ class Gateway:
         url = await self._listen(public, server.host, server.port, "port")
         admin_url = await self._listen(admin, server.admin_host, server.admin_port, "admin_port")
         await self.sources.start()
+        self.watch = LoopWatch(self.line, self._probe_ejected)
         self.ready = True
         return url, admin_url
 
@@ -181,6 +182,7 @@ class Gateway:
         await self.sources.stop()
         for runner in self._doors:
             await runner.cleanup()
-        self.watch.stop()
+        if self.watch is not None:
+            self.watch.stop()
         self.runner.close()
         self.line.close()

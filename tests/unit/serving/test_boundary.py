@@ -34,6 +34,12 @@ async def test_any_other_expectation_is_417(door: Door) -> None:
     assert b"HTTP/1.1 417" in await exchange(await door(), head)
 
 
+async def test_answers_do_not_tell_what_serves_them(door: Door) -> None:
+    client = await door()
+    for path in ("/v2", "/nowhere", "/metrics"):
+        assert (await client.get(path)).headers["Server"] == "nearway"
+
+
 def test_retry_after_is_whole_seconds_and_at_least_one() -> None:
     waits = [error_answer(Overloaded("full", wait_s), "r").headers["Retry-After"]
              for wait_s in (0.1, 1.0, 2.2)]  # fmt: skip

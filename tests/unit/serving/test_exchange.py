@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.api import (
+    CenterBusy,
     CenterDown,
     CenterFailed,
     DeadlineExceeded,
@@ -73,7 +74,7 @@ def test_the_body_and_the_deadline_reach_the_center_untouched(world: Any) -> Non
     assert attempt.request_id == "r1"
 
 
-@pytest.mark.parametrize("error", [CenterDown("refused"), CenterFailed("broken")])
+@pytest.mark.parametrize("error", [CenterDown("no"), CenterFailed("broken"), CenterBusy("full")])
 def test_a_failed_center_is_followed_by_the_next(world: Any, error: Exception) -> None:
     begun(world)
     world.started(0).fail(error)
@@ -125,16 +126,12 @@ def test_an_error_another_center_cannot_mend_goes_to_the_client(world: Any, erro
     assert not world.ports[1].started
 
 
-def test_a_refused_request_is_an_answer_of_the_center_when_it_reports(world: Any) -> None:
+@pytest.mark.parametrize("report", [None, Report(0.1, 0.0)])
+def test_a_refused_request_ends_as_an_error_with_its_reason(world: Any, report: Any) -> None:
     begun(world)
-    world.started(0).fail(InvalidRequest("shape"), Report(0.1, 0.0))
-    assert endings(world) == [(0, "answer", "invalid_request")]
-
-
-def test_a_refused_request_without_a_report_teaches_nothing(world: Any) -> None:
-    begun(world)
-    world.started(0).fail(InvalidRequest("shape"))
-    assert endings(world) == [(0, "cancelled", "invalid_request")]
+    world.started(0).fail(InvalidRequest("shape"), report)
+    assert endings(world) == [(0, "error", "invalid_request")]
+    assert world.router.outcomes[0].report is report
 
 
 def test_no_center_from_the_start_charges_nobody(world: Any) -> None:
@@ -176,7 +173,7 @@ def test_the_deadline_cancels_and_says_where_the_time_went(world: Any) -> None:
     assert world.started(1).cancelled
     assert endings(world) == [
         (0, "error", "center_down"),
-        (1, "cancelled", "deadline_exceeded"),
+        (1, "error", "deadline_exceeded"),
     ]
 
 

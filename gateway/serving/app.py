@@ -1,0 +1,100 @@
+"""The public door as an aiohttp application: every route, and how it wants to be run.
+
+``runner_options`` belongs to the application: request bodies are inflated here with a bound, so
+aiohttp must not do it; and a client that goes must cancel its handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from aiohttp import web
+
+from gateway.serving.boundary import SERVER, expect_nothing_else, json_answer, make_boundary
+from gateway.serving.front import Front
+from gateway.serving.infer import InferDoor
+from gateway.serving.models import ModelDoor
+from gateway.serving.oip import ProtocolDoor
+from gateway.serving.openapi import document
+from gateway.telemetry import EXPOSITION_CONTENT_TYPE
+
+KEEPALIVE_S = 75.0
+LINGER_S = 2.0
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Route = tuple[str, str, Handler]
+
+
+def runner_options(front: Front) -> dict[str, Any]:
+    """Keyword arguments for ``aiohttp.web.AppRunner``; the application relies on them."""
+    head_bytes_max = front.settings.server.head_bytes_max
+    return {
+        "handler_cancellation": True,
+        "auto_decompress": False,
+        "access_log": None,
+        "keepalive_timeout": KEEPALIVE_S,
+        "lingering_time": LINGER_S,
+        "max_line_size": head_bytes_max,
+        "max_field_size": head_bytes_max,
+        "shutdown_timeout": front.settings.server.drain_s,
+    }
+
+
+def build_public_app(front: Front) -> web.Application:
+    """All routes of the public door, with and without a trailing slash."""
+    routes = list(_routes(front))
+    paths = sorted({path for _, path, _ in routes})
+    app = web.Application(
+        client_max_size=front.settings.server.body_bytes_max,
+        middlewares=[make_boundary(front.intake, lambda: paths)],
+    )
+    for method, path, handler in routes:
+        for variant in (path, f"{path}/"):
+            app.router.add_route(method, variant, handler, expect_handler=expect_nothing_else)
+            if method == "GET":
+                app.router.add_route("HEAD", variant, handler)
+    return app
+
+
+def _routes(front: Front) -> Iterator[Route]:
+    """Inference first: aiohttp tries the routes of one prefix in their order."""
+    models = ModelDoor(front)
+    infer = InferDoor(front, models)
+    door = ProtocolDoor(front, models)
+    model = "/v2/models/{model}"
+    of_version = f"{model}/versions/{{version}}"
+    yield "POST", f"{model}/infer", infer.handle
+    yield "POST", f"{of_version}/infer", infer.handle
+    yield "GET", "/v2", door.server_metadata
+    yield "GET", "/v2/health/live", door.live
+    yield "GET", "/v2/health/ready", door.ready
+    yield "GET", "/v2/models/stats", door.model_stats
+    for prefix in (model, of_version):
+        yield "GET", prefix, door.model_metadata
+        yield "GET", f"{prefix}/ready", door.model_ready
+        yield "GET", f"{prefix}/config", door.model_config
+        yield "GET", f"{prefix}/stats", door.model_stats
+    yield "POST", "/v2/repository/index", door.index
+    yield "POST", "/v2/repository/models/{model}/load", door.load
+    yield "POST", "/v2/repository/models/{model}/unload", door.unload
+    yield "GET", "/metrics", metrics_handler(front)
+    yield "GET", "/openapi.json", _openapi_handler(front)
+
+
+def metrics_handler(front: Front) -> Handler:
+    """``GET /metrics``, the same at both doors."""
+
+    async def metrics(_request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": EXPOSITION_CONTENT_TYPE, "Server": SERVER}
+        return web.Response(body=front.exposition.text(), headers=headers)
+
+    return metrics
+
+
+def _openapi_handler(front: Front) -> Handler:
+    told = document(front.version)
+
+    async def openapi(_request: web.Request) -> web.StreamResponse:
+        return json_answer(told)
+
+    return openapi

@@ -1,0 +1,98 @@
+"""What goes into an exchange and comes out of it: the seams of the serving room.
+
+An ``Arrival`` is a request as a lane has read it; an ``Answer`` is where the lane takes the
+reply; ``Collaborators`` is what all exchanges of a process share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.api import Decision, Explanation, NearwayError, Outcome, Query
+from gateway.centers.port import CenterPort, Head
+from gateway.config.settings import Attempts
+from gateway.serving.decisions import DecisionLog
+from gateway.telemetry import Metrics
+
+
+class Timer(Protocol):
+    """What ``call_at`` returns."""
+
+    def cancel(self) -> object:
+        """The callback is not called any more."""
+
+
+class Deciding(Protocol):
+    """What an exchange asks of ``gateway.routing.Router``."""
+
+    def decide(self, query: Query, now: float) -> Decision:
+        """Raises NoCenter, or PluginError when a mandatory filter is broken."""
+
+    def next(self, decision: Decision, now: float) -> Decision | None:
+        """A second decision on the current table; None or NoCenter when nobody is left."""
+
+    def commit(self, decision: Decision, now: float) -> None:
+        """Charge the center."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Exactly once per commit."""
+
+    def explain(self, query: Query, now: float) -> Explanation:
+        """The whole table, without choosing."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """Where the time of an answered request went, ms."""
+
+    gateway_ms: float
+    network_ms: float
+    queue_ms: float
+    service_ms: float
+
+
+class Answer(Protocol):
+    """Where the answer goes: plain callbacks, at most one end."""
+
+    def send_head(self, head: Head, center: int, parts: Parts | None) -> None:
+        """The answer begins. With ``parts`` it is whole: chunks and end follow at once."""
+
+    def send_chunk(self, payload: bytes) -> None:
+        """A part of the body."""
+
+    def send_end(self) -> None:
+        """The body is complete."""
+
+    def fail(self, error: NearwayError) -> None:
+        """There is no answer, or it broke off after its head."""
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A request as a lane read it. Instants are of this process's monotonic clock."""
+
+    query: Query
+    body: bytes
+    head_bytes: int | None
+    version: str
+    request_id: str
+    arrived_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """What every exchange of a process shares. ``centers`` are the ids in row order."""
+
+    router: Deciding
+    ports: Sequence[CenterPort]
+    centers: Sequence[str]
+    clock: Callable[[], float]
+    call_at: Callable[[float, Callable[[], None]], Timer]
+    call_soon: Callable[[Callable[[], None]], object]
+    attempts: Attempts
+    metrics: Metrics
+    decisions: DecisionLog
+    planted_delay_s: float = 0.0

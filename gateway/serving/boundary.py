@@ -1,0 +1,112 @@
+"""The request boundary: whatever goes wrong leaves as ``{"error": "..."}`` with a status.
+
+The protocol's error object is one string; the status is the error class's own. Unknown routes
+name the close ones, a wrong method names the right ones, and an error nobody foresaw is logged
+with the request's id and told to the client by that id alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from math import ceil
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from gateway.api import NearwayError, Overloaded
+from gateway.serving.intake import Intake
+from gateway.wire import error_json
+
+LOG = logging.getLogger("nearway.serving")
+JSON = "application/json"
+SERVER = "nearway"
+CLOSE_ROUTES_MAX = 3
+
+
+def bytes_answer(
+    body: bytes, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    """A body that is JSON already."""
+    told = {"Content-Type": JSON, "Server": SERVER, **(headers or {})}
+    return web.Response(body=body, status=status, headers=told)
+
+
+def json_answer(body: Any) -> web.Response:
+    """``body`` as JSON, 200; infinite and undefined numbers become null."""
+    return bytes_answer(msgspec.json.encode(body))
+
+
+def message_answer(
+    message: str, status: int, headers: dict[str, str] | None = None
+) -> web.Response:
+    """``{"error": message}``."""
+    return bytes_answer(error_json(message), status, headers)
+
+
+def error_answer(error: NearwayError, request_id: str) -> web.Response:
+    """The error as the protocol tells it."""
+    headers = {"x-request-id": request_id}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after_s)))
+    return message_answer(str(error), error.http_status, headers)
+
+
+def internal_answer(request: web.Request, request_id: str) -> web.Response:
+    """Called while an unforeseen exception is handled: log it, tell the client the id."""
+    LOG.exception("request %s %s %s failed", request_id, request.method, request.path)
+    message = f"internal error; the log has more under request {request_id}"
+    return message_answer(message, 500, {"x-request-id": request_id})
+
+
+def make_boundary(intake: Intake, routes: Callable[[], Sequence[str]]) -> Middleware:
+    """A middleware that answers errors; ``routes`` lists the paths to suggest."""
+
+    @web.middleware
+    async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return _http_answer(request, error, intake, routes())
+        except NearwayError as error:
+            return error_answer(error, intake.request_id(request.headers))
+        except Exception:  # noqa: BLE001 - the request boundary: one request fails, not the door
+            return internal_answer(request, intake.request_id(request.headers))
+
+    return boundary
+
+
+def _http_answer(
+    request: web.Request, error: web.HTTPException, intake: Intake, routes: Sequence[str]
+) -> web.Response:
+    headers = {"x-request-id": intake.request_id(request.headers)}
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        headers["Allow"] = allowed
+        message = f"{request.path} does not take {request.method}; it takes {allowed}"
+    elif isinstance(error, web.HTTPRequestEntityTooLarge):
+        message = intake.too_large("more bytes than that")
+    elif error.status == 404:
+        message = f"no route {request.path!r}{_suggestion(request.path, routes)}"
+    else:
+        message = error.text or error.reason
+    return message_answer(message, error.status, headers)
+
+
+def _suggestion(path: str, routes: Sequence[str]) -> str:
+    close = get_close_matches(path, routes, CLOSE_ROUTES_MAX)
+    return f"; close to it: {', '.join(close)}" if close else "; GET /openapi.json lists the routes"
+
+
+async def expect_nothing_else(request: web.Request) -> web.StreamResponse | None:
+    """Answer ``Expect: 100-continue`` with 100, any other expectation with 417."""
+    given = request.headers.get("Expect", "")
+    if given.lower() != "100-continue":
+        message = f"expect {given!r} cannot be met; only 100-continue is known"
+        return message_answer(message, 417)
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0
+    return None

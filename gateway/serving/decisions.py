@@ -1,0 +1,131 @@
+"""Explained decisions: one in so many is kept with its whole table, and put into words."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from gateway.api import Decision, Explanation
+
+KEPT_MAX = 256
+ROWS_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A decision and the table it was made on."""
+
+    request_id: str
+    decision: Decision
+    table: Explanation
+    now: float
+
+
+class DecisionLog:
+    """The last explained decisions; ``due`` says true for one request in ``every``."""
+
+    __slots__ = ("_count", "_every", "_kept")
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._count = 0
+        self._kept: deque[Explained] = deque(maxlen=KEPT_MAX)
+
+    def due(self) -> bool:
+        """Count a request; is it one to explain?"""
+        self._count += 1
+        if self._count < self._every:
+            return False
+        self._count = 0
+        return True
+
+    def add(self, request_id: str, decision: Decision, table: Explanation, now: float) -> None:
+        """Keep a decision, dropping the oldest of ``KEPT_MAX``."""
+        self._kept.append(Explained(request_id, decision, table, now))
+
+    def kept(self) -> list[Explained]:
+        """Newest first."""
+        return list(reversed(self._kept))
+
+
+def finite(value_ms: float) -> float | None:
+    """Rounded to a microsecond; None for infinity, which JSON does not know."""
+    number = float(value_ms)
+    return round(number, 3) if isfinite(number) else None
+
+
+def explanation_json(
+    table: Explanation, centers: Sequence[str], vantages: Sequence[str]
+) -> dict[str, Any]:
+    """Rows best first with every scorer's ms, the refused with who refused, and the pick."""
+    rows = [
+        {
+            "center": centers[row],
+            "total_ms": finite(table.total_ms[row]),
+            "scorers_ms": {name: finite(ms[row]) for name, ms in table.scorers_ms.items()},
+        }
+        for row in table.order
+    ]
+    refused = [
+        {"center": centers[row], "refused_by": list(names)}
+        for row, names in enumerate(table.refused_by)
+        if names
+    ]
+    return {
+        "policy": table.policy,
+        "query": {
+            "vantage": vantages[table.query.vantage],
+            "model": table.query.model,
+            "tenant": table.query.tenant,
+        },
+        "pick": None if table.center is None else centers[table.center],
+        "aloud": aloud(table, centers),
+        "rows": rows,
+        "refused": refused,
+        "notes": list(table.notes),
+    }
+
+
+def aloud(table: Explanation, centers: Sequence[str]) -> str:
+    """The two best as a sentence: "a: 8.2 network + 0.4 queue = 8.6 ms; b: ..."."""
+    if not table.order:
+        return "no center is eligible"
+    return "; ".join(_sum_of(table, row, centers[row]) for row in table.order[:2])
+
+
+def _sum_of(table: Explanation, row: int, center: str) -> str:
+    terms = [f"{float(ms[row]):.1f} {name}" for name, ms in table.scorers_ms.items()]
+    return f"{center}: {' + '.join(terms) or '0.0'} = {float(table.total_ms[row]):.1f} ms"
+
+
+def decision_json(
+    decision: Decision, scorers: Sequence[str], centers: Sequence[str]
+) -> dict[str, Any]:
+    """What one decision says of itself: the winner's parts and the runner-up."""
+    return {
+        "center": centers[decision.center],
+        "predicted_ms": finite(decision.predicted_ms),
+        "parts_ms": {
+            name: finite(ms) for name, ms in zip(scorers, decision.parts_ms, strict=False)
+        },
+        "runner_up": centers[decision.runner_up] if decision.runner_up >= 0 else None,
+        "runner_up_ms": finite(decision.runner_up_ms),
+        "tried": [centers[row] for row in decision.tried],
+    }
+
+
+def explained_json(
+    explained: Explained, centers: Sequence[str], vantages: Sequence[str], now: float
+) -> dict[str, Any]:
+    """One line of the ring: the decision, its best rows, how long ago."""
+    table = explanation_json(explained.table, centers, vantages)
+    table["rows"] = table["rows"][:ROWS_MAX]
+    return {
+        "request_id": explained.request_id,
+        "seconds_ago": round(now - explained.now, 3),
+        "decision": decision_json(explained.decision, tuple(explained.table.scorers_ms), centers),
+        "table": table,
+    }

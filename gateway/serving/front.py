@@ -1,0 +1,105 @@
+"""What the doors are made of: the runtime fills it in, the doors read it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from gateway import __version__
+from gateway.api import Center, NoCenter, Overloaded
+from gateway.api.control import Control
+from gateway.centers.port import CenterPort
+from gateway.config.settings import Settings
+from gateway.serving.arrival import Collaborators, Deciding, Timer
+from gateway.serving.decisions import DecisionLog
+from gateway.serving.intake import Intake
+from gateway.telemetry import Exposition, Metrics
+
+
+def _next_turn(callback: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_soon(callback)
+
+
+def _always(_center: int) -> bool:
+    return True
+
+
+@dataclass(slots=True)
+class Front:
+    """Everything the public and the admin door need.
+
+    ``ports``, ``centers`` and the router share one row order. ``find_vantage`` takes a place's
+    name or ``lat,lon`` and raises InvalidRequest for a place it does not know. ``clock`` is the
+    process's monotonic clock in seconds, ``call_at`` calls back at an instant of it. ``healthy``
+    says whether a center may be asked about its models. While ``ready`` says no, inference is
+    refused with 503; what has entered ends normally.
+    """
+
+    settings: Settings
+    router: Deciding
+    ports: Sequence[CenterPort]
+    centers: Sequence[Center]
+    find_vantage: Callable[[str], int]
+    vantage_names: Sequence[str]
+    clock: Callable[[], float]
+    call_at: Callable[[float, Callable[[], None]], Timer]
+    control: Control
+    ready: Callable[[], bool]
+    metrics: Metrics
+    call_soon: Callable[[Callable[[], None]], object] = _next_turn
+    healthy: Callable[[int], bool] = _always
+    version: str = __version__
+    center_ids: tuple[str, ...] = field(init=False)
+    decisions: DecisionLog = field(init=False)
+    intake: Intake = field(init=False)
+    exposition: Exposition = field(init=False)
+    collaborators: Collaborators = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.center_ids = tuple(center.id for center in self.centers)
+        self.decisions = DecisionLog(settings.routing.explain_every)
+        self.intake = Intake(settings, self.find_vantage)
+        self.exposition = Exposition(self.metrics)
+        self.collaborators = Collaborators(
+            self.router,
+            self.ports,
+            self.center_ids,
+            self.clock,
+            self.call_at,
+            self.call_soon,
+            settings.attempts,
+            self.metrics,
+            self.decisions,
+            settings.planted.gateway_delay_ms / 1e3,
+        )
+
+    def enter(self) -> None:
+        """One more inference request under way; ``leave`` must follow.
+
+        Raises NoCenter while starting or draining, Overloaded at the bound.
+        """
+        if not self.ready():
+            raise NoCenter("the gateway is starting or draining; ask another one, or again later")
+        bound = self.settings.server.in_flight_max
+        if self.metrics.in_flight >= bound:
+            raise Overloaded(
+                f"{bound} requests are under way, the most this gateway takes; "
+                "try again in a second or raise server.in_flight_max"
+            )
+        self.metrics.in_flight += 1
+
+    def leave(self) -> None:
+        """An inference request is over."""
+        self.metrics.in_flight -= 1
+
+    def declaring(self, model: str) -> list[int]:
+        """Rows of the centers that declare ``model``, healthy ones first."""
+        rows = [
+            row
+            for row, center in enumerate(self.centers)
+            if any(fnmatchcase(model, pattern) for pattern in center.models)
+        ]
+        return sorted(rows, key=lambda row: not self.healthy(row))

@@ -1,0 +1,289 @@
+"""Inference over aiohttp: one coroutine, which waits for one future around the exchange.
+
+The handler reads head and body, begins an exchange and waits. A whole answer becomes one
+response; a stream is written as its chunks come. When the client goes, aiohttp cancels the
+handler (``runner_options``) and the handler cancels the exchange.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from aiohttp import web
+
+from gateway.api import DeadlineExceeded, InvalidRequest, NearwayError, NoCenter, TooLarge
+from gateway.centers.port import Head
+from gateway.serving.arrival import Arrival, Parts
+from gateway.serving.boundary import SERVER, error_answer, internal_answer
+from gateway.serving.decisions import decision_json
+from gateway.serving.encoding import (
+    COMPRESS_BYTES_MIN,
+    deflate,
+    inflate,
+    known_encoding,
+    wanted_encoding,
+)
+from gateway.serving.exchange import Exchange
+from gateway.serving.front import Front
+from gateway.serving.intake import SlowBody
+from gateway.serving.models import ModelDoor
+from gateway.wire import server_timing
+
+
+class Reply:
+    """Where the exchange answers; ``ready`` is done once the handler has something to do."""
+
+    __slots__ = (
+        "_bytes_max",
+        "_queued",
+        "center",
+        "chunks",
+        "ended",
+        "error",
+        "head",
+        "parts",
+        "ready",
+    )
+
+    def __init__(self, ready: asyncio.Future[None], stream_bytes_max: int) -> None:
+        self.ready = ready
+        self.head: Head | None = None
+        self.parts: Parts | None = None
+        self.center = -1
+        self.chunks: list[bytes] = []
+        self.ended = False
+        self.error: NearwayError | None = None
+        self._bytes_max = stream_bytes_max
+        self._queued = 0
+
+    def send_head(self, head: Head, center: int, parts: Parts | None) -> None:
+        """See ``Answer``; a stream wakes the handler at its head, a whole answer at its end."""
+        self.head, self.center, self.parts = head, center, parts
+        if parts is None:
+            self._wake()
+
+    def send_chunk(self, payload: bytes) -> None:
+        """Queue a chunk; a client that does not keep up loses the stream at the bound."""
+        if self.parts is not None:
+            self.chunks.append(payload)
+            return
+        self._queued += len(payload)
+        if self._queued <= self._bytes_max:
+            self.chunks.append(payload)
+        elif self.error is None:
+            self.error = TooLarge(
+                f"the client left more than {self._bytes_max} bytes of the stream unread"
+            )
+        self._wake()
+
+    def send_end(self) -> None:
+        """The answer is complete."""
+        self.ended = True
+        self._wake()
+
+    def fail(self, error: NearwayError) -> None:
+        """No answer, or the end of a broken one."""
+        self.error = error
+        self._wake()
+
+    def take(self) -> list[bytes]:
+        """The chunks queued since the last call."""
+        chunks, self.chunks, self._queued = self.chunks, [], 0
+        return chunks
+
+    def _wake(self) -> None:
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+
+class InferDoor:
+    """``POST .../infer``."""
+
+    def __init__(self, front: Front, models: ModelDoor) -> None:
+        self._front = front
+        self._models = models
+        self._intake = front.intake
+        self._centers = front.center_ids
+        self._body_bytes_max = front.settings.server.body_bytes_max
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One inference request; every error leaves as JSON with the request's id."""
+        front = self._front
+        arrived_s = front.clock()
+        request_id = self._intake.request_id(request.headers)
+        match = request.match_info
+        model, version = match["model"], match.get("version", "")
+        exchange_began = False
+        try:
+            front.enter()
+        except NearwayError as error:
+            front.metrics.refused(model, error.http_status)
+            return error_answer(error, request_id)
+        try:
+            arrival = await self._arrival(request, model, version, request_id, arrived_s)
+            exchange_began = True
+            return await self._exchange(request, arrival)
+        except NearwayError as error:
+            if not exchange_began:
+                front.metrics.refused(model, error.http_status)
+            return error_answer(error, request_id)
+        except ConnectionError:
+            raise
+        except Exception:  # noqa: BLE001 - the request boundary, with the id the center saw
+            if not exchange_began:
+                front.metrics.refused(model, 500)
+            return internal_answer(request, request_id)
+        finally:
+            front.leave()
+
+    # ---- in -------------------------------------------------------------------------------
+
+    async def _arrival(
+        self, request: web.Request, model: str, version: str, request_id: str, arrived_s: float
+    ) -> Arrival:
+        intake, headers = self._intake, request.headers
+        intake.check_media(headers)
+        intake.check_length(headers)
+        encoding = known_encoding(headers.get("Content-Encoding"))
+        body = await self._body(request)
+        if encoding is not None:
+            body = await inflate(body, self._body_bytes_max)
+        return intake.arrival(headers, request.remote, request_id, model, version, body, arrived_s)
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The bytes as they came. Raises TooLarge, or SlowBody when they take too long.
+
+        A body that is all here is taken in one piece: ``request.read`` costs 4 us more.
+        """
+        content = request.content
+        if content.is_eof():
+            body = content.read_nowait()
+            if len(body) > self._body_bytes_max:
+                raise TooLarge(self._intake.too_large(f"{len(body)} bytes"))
+            return body
+        return await self._late_body(request)
+
+    async def _late_body(self, request: web.Request) -> bytes:
+        deadline_s = self._front.settings.attempts.deadline_ms / 1e3
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise TooLarge(self._intake.too_large("more bytes than that")) from error
+        except web.RequestPayloadError as error:
+            raise InvalidRequest(f"the body's framing is broken: {error}") from error
+        except TimeoutError as error:
+            raise SlowBody(
+                f"the body did not arrive within {deadline_s:.0f} s; "
+                "send it faster or raise attempts.deadline_ms"
+            ) from error
+
+    # ---- through --------------------------------------------------------------------------
+
+    async def _exchange(self, request: web.Request, arrival: Arrival) -> web.StreamResponse:
+        reply = Reply(asyncio.get_running_loop().create_future(), self._body_bytes_max)
+        exchange = Exchange(self._front.collaborators, arrival, reply)
+        exchange.begin()
+        try:
+            await reply.ready
+            if reply.error is not None:
+                raise await self._refined(reply.error, exchange, arrival)
+            headers = self._headers(request, arrival, reply, exchange)
+            if reply.parts is None:
+                return await self._stream(request, arrival, reply, headers)
+        finally:
+            exchange.cancel()
+        return await self._whole(request, reply, headers)
+
+    async def _refined(
+        self, error: NearwayError, exchange: Exchange, arrival: Arrival
+    ) -> NearwayError:
+        """Nobody was eligible from the start: is it the model that nobody has or has loaded?"""
+        if not isinstance(error, NoCenter) or exchange.decision is not None:
+            return error
+        try:
+            await self._models.check_ready(arrival.query.model, arrival.version)
+        except NearwayError as closer:
+            return closer
+        return error
+
+    # ---- out ------------------------------------------------------------------------------
+
+    def _headers(
+        self, request: web.Request, arrival: Arrival, reply: Reply, exchange: Exchange
+    ) -> dict[str, str]:
+        head, parts = reply.head, reply.parts
+        assert head is not None
+        headers = {
+            "Content-Type": head.content_type,
+            "x-request-id": arrival.request_id,
+            "x-nearway-center": self._centers[reply.center],
+            "Server": SERVER,
+        }
+        if parts is not None:
+            headers["Server-Timing"] = server_timing(
+                parts.gateway_ms, parts.network_ms, parts.queue_ms, parts.service_ms
+            )
+        if head.head_bytes is not None:
+            headers["Inference-Header-Content-Length"] = str(head.head_bytes)
+        if request.headers.get("x-nearway-explain") == "1":
+            self._explain(request, arrival, exchange, headers)
+        return headers
+
+    def _explain(
+        self, request: web.Request, arrival: Arrival, exchange: Exchange, headers: dict[str, str]
+    ) -> None:
+        """For a trusted peer that asks: the decision's parts and its runner-up."""
+        decision = exchange.decision
+        if decision is None or not self._intake.trusts(request.remote):
+            return
+        table = self._front.router.explain(arrival.query, self._front.clock())
+        told = decision_json(decision, tuple(table.scorers_ms), self._centers)
+        headers["x-nearway-explanation"] = json.dumps(told, separators=(",", ":"))
+
+    async def _whole(
+        self, request: web.Request, reply: Reply, headers: dict[str, str]
+    ) -> web.Response:
+        head, chunks = reply.head, reply.chunks
+        assert head is not None
+        payload = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if len(payload) >= COMPRESS_BYTES_MIN:
+            encoding = wanted_encoding(request.headers.get("Accept-Encoding"))
+            if encoding is not None:
+                payload = await deflate(payload, encoding)
+                headers["Content-Encoding"] = encoding
+        return web.Response(body=payload, status=head.status, headers=headers)
+
+    async def _stream(
+        self, request: web.Request, arrival: Arrival, reply: Reply, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Write chunks as they come; a stream that breaks off, or whose client does not read
+        until the deadline, ends as a broken connection, never as a whole answer."""
+        assert reply.head is not None
+        response = web.StreamResponse(status=reply.head.status, headers=headers)
+        await response.prepare(request)
+        try:
+            async with asyncio.timeout(arrival.deadline_s - self._front.clock()):
+                while not await self._write_queued(response, reply):
+                    pass
+        except TimeoutError:
+            reply.error = DeadlineExceeded("the client did not read the stream in time")
+        if reply.error is None:
+            await response.write_eof()
+            return response
+        response.force_close()
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+
+    async def _write_queued(self, response: web.StreamResponse, reply: Reply) -> bool:
+        """Write what is queued, or wait for more; True at the end of the stream."""
+        for chunk in reply.take():
+            await response.write(chunk)
+        if reply.error is not None or (reply.ended and not reply.chunks):
+            return True
+        if not reply.chunks:
+            reply.ready = asyncio.get_running_loop().create_future()
+            await reply.ready
+        return False

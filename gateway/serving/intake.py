@@ -1,0 +1,211 @@
+"""Reading a request's head: what it is, from where, by whom, by when. No I/O; any lane.
+
+A header is any mapping that finds names whatever their case. Who may say where a request comes
+from and for whom: only a peer in ``server.trusted_proxies``; from anybody else these headers
+are passed over, and the default origin and the anonymous tenant stand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
+from itertools import count
+from math import isfinite
+from typing import Protocol
+
+from gateway.api import (
+    InvalidRequest,
+    NearwayError,
+    Query,
+    RequestError,
+    TooLarge,
+    UnsupportedMedia,
+)
+from gateway.config.settings import Settings
+from gateway.serving.arrival import Arrival
+from gateway.wire import find_limits
+
+REQUEST_ID_CHARS_MAX = 128
+PEERS_REMEMBERED_MAX = 4096
+ORIGINS_REMEMBERED_MAX = 4096
+TENANT_CHARS_MAX = 128
+MEDIA_TYPES = ("application/json", "application/octet-stream")
+
+
+class Headers(Protocol):
+    """The one thing asked of a request's headers."""
+
+    def get(self, name: str, /) -> str | None:
+        """The first value of ``name``, or None."""
+
+
+class SlowBody(RequestError):
+    """The body did not come before the deadline."""
+
+    http_status = 408
+
+
+class Intake:
+    """Turns heads and bodies into arrivals, by the settings of this gateway."""
+
+    __slots__ = (
+        "_attempts",
+        "_body_bytes_max",
+        "_default_vantage",
+        "_geo_headers",
+        "_id_prefix",
+        "_ids",
+        "_origin_header",
+        "_tenant_header",
+        "_vantage_of",
+        "trusts",
+    )
+
+    def __init__(self, settings: Settings, find_vantage: Callable[[str], int]) -> None:
+        origins = settings.origins
+        self._attempts = settings.attempts
+        self._body_bytes_max = settings.server.body_bytes_max
+        self._origin_header = origins.header
+        self._geo_headers = origins.geo_headers
+        self._tenant_header = origins.tenant_header
+        self._vantage_of = lru_cache(ORIGINS_REMEMBERED_MAX)(find_vantage)
+        self._default_vantage = find_vantage(origins.default)
+        self._id_prefix = os.urandom(6).hex()
+        self._ids = count(1)
+        self.trusts = lru_cache(PEERS_REMEMBERED_MAX)(_Trust(settings.server.trusted_proxies))
+
+    def request_id(self, headers: Headers) -> str:
+        """The client's own when it is 1 to 128 visible ASCII characters, else a new one."""
+        given = headers.get("x-request-id")
+        if given and len(given) <= REQUEST_ID_CHARS_MAX and _visible_ascii(given):
+            return given
+        return f"{self._id_prefix}-{next(self._ids):x}"
+
+    def check_media(self, headers: Headers) -> None:
+        """Raises UnsupportedMedia unless the body is JSON, JSON with binary tensors, or unnamed."""
+        given = headers.get("Content-Type")
+        if given is None or given in MEDIA_TYPES:
+            return
+        if given.partition(";")[0].strip().lower() not in MEDIA_TYPES:
+            raise UnsupportedMedia(
+                f"content-type {given!r} is not read here; "
+                f"send {' or '.join(MEDIA_TYPES)} (curl: -H 'content-type: application/json')"
+            )
+
+    def check_length(self, headers: Headers) -> None:
+        """Raises TooLarge before a byte of a body too large is read."""
+        given = headers.get("Content-Length")
+        if given is not None and int(given) > self._body_bytes_max:
+            raise TooLarge(self.too_large(f"{given} bytes"))
+
+    def too_large(self, found: str) -> str:
+        """The message for a body over its bound."""
+        return (
+            f"the body has {found}, at most {self._body_bytes_max} are read; "
+            "send less or raise server.body_bytes_max"
+        )
+
+    def arrival(
+        self,
+        headers: Headers,
+        peer: str | None,
+        request_id: str,
+        model: str,
+        version: str,
+        body: bytes,
+        arrived_s: float,
+    ) -> Arrival:
+        """The request, understood; ``body`` is plain. Raises InvalidRequest naming the field."""
+        head_bytes = self.head_bytes(headers, body)
+        budget_ms = self._budget_ms(headers, body if head_bytes is None else body[:head_bytes])
+        vantage, tenant = self._default_vantage, "anonymous"
+        if self.trusts(peer):
+            vantage = self._vantage(headers)
+            tenant = self._tenant(headers)
+        query = Query(vantage, model, tenant, budget_ms, len(body))
+        return Arrival(
+            query, body, head_bytes, version, request_id, arrived_s, arrived_s + budget_ms / 1e3
+        )
+
+    def head_bytes(self, headers: Headers, body: bytes) -> int | None:
+        """Length of the JSON head when binary tensors follow it, else None."""
+        given = headers.get("Inference-Header-Content-Length")
+        if given is None:
+            return None
+        length = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else -1
+        if not 0 < length <= len(body):
+            raise InvalidRequest(
+                f"Inference-Header-Content-Length is {given!r}, expected an integer from 1 to "
+                f"the body's length, {len(body)}"
+            )
+        return length
+
+    def _budget_ms(self, headers: Headers, head: bytes) -> float:
+        bound_ms = self._attempts.deadline_ms
+        given = headers.get("x-request-timeout-ms")
+        if given is not None:
+            return min(_positive_ms("x-request-timeout-ms", given), bound_ms)
+        timeout_us, _ = find_limits(head)
+        return bound_ms if timeout_us is None else min(timeout_us / 1e3, bound_ms)
+
+    def _vantage(self, headers: Headers) -> int:
+        origin = headers.get(self._origin_header)
+        if origin is not None:
+            return self.vantage_of(origin, f"header {self._origin_header}")
+        for lat_header, lon_header in self._geo_headers:
+            lat, lon = headers.get(lat_header), headers.get(lon_header)
+            if lat is not None and lon is not None:
+                return self.vantage_of(f"{lat},{lon}", f"headers {lat_header}, {lon_header}")
+        return self._default_vantage
+
+    def vantage_of(self, origin: str, field: str) -> int:
+        """The vantage of a named origin or ``lat,lon``. Raises InvalidRequest naming ``field``."""
+        try:
+            return self._vantage_of(origin)
+        except NearwayError as error:
+            raise InvalidRequest(f"{field}: {error}") from error
+
+    def _tenant(self, headers: Headers) -> str:
+        tenant = headers.get(self._tenant_header)
+        if not tenant:
+            return "anonymous"
+        if len(tenant) > TENANT_CHARS_MAX:
+            raise InvalidRequest(
+                f"header {self._tenant_header} has {len(tenant)} characters, "
+                f"at most {TENANT_CHARS_MAX} are taken"
+            )
+        return tenant
+
+
+class _Trust:
+    """Is a peer's address in one of the networks?"""
+
+    def __init__(self, trusted: tuple[str, ...]) -> None:
+        self._networks = tuple(ip_network(entry, strict=False) for entry in trusted)
+
+    def __call__(self, peer: str | None) -> bool:
+        if peer is None:
+            return False
+        try:
+            address = ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+
+def _visible_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _positive_ms(header: str, given: str) -> float:
+    try:
+        value_ms = float(given)
+    except ValueError:
+        value_ms = -1.0
+    if not isfinite(value_ms) or value_ms <= 0.0:
+        raise InvalidRequest(f"header {header} is {given!r}, expected milliseconds above 0")
+    return value_ms

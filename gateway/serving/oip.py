@@ -1,0 +1,141 @@
+"""The Open Inference Protocol's routes, but for inference: health, metadata, repository.
+
+With Triton's extensions that real clients use: model configuration, statistics and the model
+repository. Sources: the protocol's REST specification and Triton's extension documents.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from gateway.api import InvalidRequest, NoCenter, TooLarge, Unsupported
+from gateway.serving.boundary import bytes_answer, json_answer
+from gateway.serving.front import Front
+from gateway.serving.models import ModelDoor
+from gateway.wire import (
+    model_metadata_json,
+    repository_index_json,
+    server_metadata_json,
+    statistics_json,
+)
+
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "schedule_policy",
+    "statistics",
+)
+CONTROL_BYTES_MAX = 64 * 1024
+SENT_ALONG = ("config", "file:")
+
+
+class IndexRequest(msgspec.Struct):
+    """Body of ``POST /v2/repository/index``."""
+
+    repository_name: str = ""
+    ready: bool = False
+
+
+class ControlRequest(msgspec.Struct):
+    """Body of load and unload."""
+
+    parameters: dict[str, str | int | float | bool] = {}
+
+
+class ProtocolDoor:
+    """Handlers of everything under ``/v2`` that is not inference."""
+
+    def __init__(self, front: Front, models: ModelDoor) -> None:
+        self._front = front
+        self._models = models
+
+    async def server_metadata(self, _request: web.Request) -> web.Response:
+        """Name, version and extensions."""
+        return bytes_answer(server_metadata_json("nearway", self._front.version, EXTENSIONS))
+
+    async def live(self, _request: web.Request) -> web.Response:
+        """The process answers."""
+        return json_answer({"live": True})
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """Requests can be answered: 200, else 503."""
+        if not self._front.ready():
+            raise NoCenter(
+                "not ready: the gateway is starting or draining, or no center is healthy; "
+                "GET /fleet at the admin door shows which"
+            )
+        return json_answer({"live": True, "ready": True})
+
+    async def model_metadata(self, request: web.Request) -> web.Response:
+        """Inputs, outputs, versions and platform."""
+        return bytes_answer(model_metadata_json(await self._models.metadata(*_named(request))))
+
+    async def model_ready(self, request: web.Request) -> web.Response:
+        """200 when a center can answer for the model, 503 when it is known but not loaded."""
+        model, version = _named(request)
+        await self._models.check_ready(model, version)
+        return json_answer({"name": model, "ready": True})
+
+    async def model_config(self, request: web.Request) -> web.Response:
+        """Triton's model configuration."""
+        return json_answer(await self._models.config(*_named(request)))
+
+    async def model_stats(self, request: web.Request) -> web.Response:
+        """Triton's statistics, of one model or of all."""
+        match = request.match_info
+        stats = await self._models.statistics(match.get("model", ""), match.get("version", ""))
+        return bytes_answer(statistics_json(stats))
+
+    async def index(self, request: web.Request) -> web.Response:
+        """Models and their states, as Triton lists them."""
+        asked = await self._control(request, IndexRequest)
+        if asked.repository_name:
+            raise Unsupported(
+                f"repository_name {asked.repository_name!r}: there is one repository; leave it out"
+            )
+        lines = await self._models.index(only_ready=asked.ready)
+        rows = [(line.name, line.version, line.state, line.reason) for line in lines]
+        return bytes_answer(repository_index_json(rows))
+
+    async def load(self, request: web.Request) -> web.Response:
+        """Load or reload a model at every center that declares it."""
+        asked = await self._control(request, ControlRequest)
+        for name in asked.parameters:
+            if name.startswith(SENT_ALONG):
+                raise Unsupported(
+                    f"parameters.{name}: a model is loaded from the repository as it lies there; "
+                    "put the file into a folder of models.dirs"
+                )
+        await self._models.load(request.match_info["model"])
+        return json_answer({})
+
+    async def unload(self, request: web.Request) -> web.Response:
+        """Unload a model at every center; no model here has dependents."""
+        await self._control(request, ControlRequest)
+        await self._models.unload(request.match_info["model"])
+        return json_answer({})
+
+    async def _control(self, request: web.Request, kind: type[Any]) -> Any:
+        """The body as ``kind``, its defaults when empty. Raises InvalidRequest, TooLarge."""
+        self._front.intake.check_media(request.headers)
+        length = request.content_length
+        if length is not None and length > CONTROL_BYTES_MAX:
+            raise TooLarge(f"the body has {length} bytes, at most {CONTROL_BYTES_MAX} are read")
+        body = await request.read()
+        if not body.strip():
+            return kind()
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InvalidRequest(f"the body is not what is expected here: {error}") from error
+
+
+def _named(request: web.Request) -> tuple[str, str]:
+    match = request.match_info
+    return match["model"], match.get("version", "")

@@ -1,0 +1,192 @@
+"""The OpenAPI 3.1 document of the public door, served by the server it describes.
+
+Paths and statuses are those of ``app.py``; a test holds the two against each other. Request
+bodies are described as the protocol's specification does, with Triton's binary form beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.serving.openapi_schemas import SCHEMAS, reference
+
+Object = dict[str, Any]
+ERRORS: dict[int, str] = {
+    400: "A field of the request is wrong; the message names it",
+    404: "The model, the version or the route does not exist",
+    408: "The body did not arrive in time",
+    413: "The body, or a tensor in it, is over its bound",
+    415: "The content type or encoding is not read here",
+    417: "An expectation other than 100-continue",
+    429: "The gateway's bound of requests under way is reached",
+    500: "An unforeseen error; the log has it under x-request-id",
+    501: "Known to the protocol, not offered here",
+    503: "No center can answer now",
+    504: "The request's budget of time is spent",
+}
+OF_MODELS = (404, 500, 503, 504)
+OF_CONTROL = (400, 404, 413, 415, 417, 500, 501, 503, 504)
+OF_INFERENCE = (400, 404, 408, 413, 415, 417, 429, 500, 501, 503, 504)
+REQUEST_ID: Object = {
+    "x-request-id": {"description": "The request's id", "schema": {"type": "string"}}
+}
+
+
+def document(version: str) -> Object:
+    """The whole document, JSON-ready."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Nearway",
+            "version": version,
+            "description": "Open Inference Protocol (V2) with Triton's extensions.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": _paths(),
+        "components": {"schemas": SCHEMAS},
+    }
+
+
+def _paths() -> Object:
+    paths: Object = {
+        "/v2": _get("Server metadata", "server_metadata"),
+        "/v2/health/live": _get("Is the process alive?", "live"),
+        "/v2/health/ready": _get("Can requests be answered?", "ready", (500, 503)),
+        "/v2/models/stats": _get("Statistics of all models", "model_stats", OF_MODELS),
+        "/v2/repository/index": {"post": _index()},
+        "/metrics": {"get": _metrics()},
+        "/openapi.json": _get("This document", "openapi"),
+    }
+    for verb in ("load", "unload"):
+        path = f"/v2/repository/models/{{model}}/{verb}"
+        paths[path] = {"parameters": _parameters("model"), "post": _control(verb)}
+    for prefix, names in (
+        ("/v2/models/{model}", ("model",)),
+        ("/v2/models/{model}/versions/{version}", ("model", "version")),
+    ):
+        for suffix, summary, schema in (
+            ("", "Model metadata", "model_metadata"),
+            ("/ready", "Can a center answer for the model?", "model_ready"),
+            ("/config", "Model configuration", "model_config"),
+            ("/stats", "Model statistics", "model_stats"),
+        ):
+            item = _get(summary, schema, OF_MODELS)
+            paths[prefix + suffix] = {"parameters": _parameters(*names), **item}
+        paths[f"{prefix}/infer"] = {"parameters": _parameters(*names), "post": _infer()}
+    return paths
+
+
+def _parameters(*names: str) -> list[Object]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1},
+        }
+        for name in names
+    ]
+
+
+def _get(summary: str, schema: str, errors: tuple[int, ...] = (500,)) -> Object:
+    return {"get": {"summary": summary, "responses": _responses(_json(schema), errors)}}
+
+
+def _responses(answer: Object, errors: tuple[int, ...], headers: Object | None = None) -> Object:
+    success: Object = {"description": "OK", "content": answer}
+    if headers:
+        success["headers"] = headers
+    responses: Object = {"200": success}
+    for status in errors:
+        told_headers = dict(REQUEST_ID)
+        if status == 429:
+            told_headers["Retry-After"] = {
+                "description": "Seconds to wait",
+                "schema": {"type": "integer", "minimum": 1},
+            }
+        responses[str(status)] = {
+            "description": ERRORS[status],
+            "content": _json("error"),
+            "headers": told_headers,
+        }
+    return responses
+
+
+def _json(schema: str) -> Object:
+    return {"application/json": {"schema": reference(schema)}}
+
+
+def _metrics() -> Object:
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    return {"summary": "Prometheus metrics", "responses": _responses(text, (500,))}
+
+
+def _index() -> Object:
+    return {
+        "summary": "Models and their states",
+        "requestBody": {"required": False, "content": _json("index_request")},
+        "responses": _responses(_json("index"), OF_CONTROL),
+    }
+
+
+def _control(verb: str) -> Object:
+    return {
+        "summary": f"{verb.capitalize()} a model at every center that declares it",
+        "requestBody": {"required": False, "content": _json(f"{verb}_request")},
+        "responses": _responses(_json("empty"), OF_CONTROL),
+    }
+
+
+def _infer() -> Object:
+    binary = {
+        "schema": {
+            "type": "string",
+            "contentEncoding": "binary",
+            "description": "A JSON head of Inference-Header-Content-Length bytes, then tensors",
+        }
+    }
+    return {
+        "summary": "Inference",
+        "parameters": _infer_headers(),
+        "requestBody": {
+            "required": True,
+            "content": {**_json("inference_request"), "application/octet-stream": binary},
+        },
+        "responses": _responses(
+            {**_json("inference_response"), "application/octet-stream": binary},
+            OF_INFERENCE,
+            _answer_headers(),
+        ),
+    }
+
+
+def _infer_headers() -> list[Object]:
+    declared: list[tuple[str, str, Object]] = [
+        (
+            "Inference-Header-Content-Length",
+            "Length of the JSON head when binary tensors follow it",
+            {"type": "integer", "minimum": 1},
+        ),
+        (
+            "x-request-timeout-ms",
+            "Budget of the request; wins over parameters.timeout",
+            {"type": "number", "exclusiveMinimum": 0},
+        ),
+        ("x-request-id", "Returned; made when absent", {"type": "string", "maxLength": 128}),
+    ]
+    return [
+        {"name": name, "in": "header", "required": False, "description": told, "schema": schema}
+        for name, told, schema in declared
+    ]
+
+
+def _answer_headers() -> Object:
+    declared = {
+        "Server-Timing": "gateway, network, queue and service, in ms",
+        "x-nearway-center": "The center that answered",
+        "Inference-Header-Content-Length": "Length of the JSON head of a binary answer",
+    }
+    headers: Object = dict(REQUEST_ID)
+    for name, told in declared.items():
+        headers[name] = {"description": told, "schema": {"type": "string"}}
+    return headers

@@ -1,0 +1,179 @@
+"""What the gateway counts, request by request, and how Prometheus reads it.
+
+The serving room calls ``decided``, ``attempt_ended`` and ``answered`` (or ``refused``) in its
+hot path: plain list and dict increments, no label objects, about 1.3 us a request together.
+Label cardinality is bounded: a model gets a label of its own at its first successful answer,
+and only the first ``MODELS_MAX`` models do; all others are counted as ``other``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from gateway.telemetry import catalogue
+from gateway.telemetry.histogram import Histogram
+
+EXPOSITION_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MODELS_MAX = 1000
+OTHER = "other"
+PART_NAMES = ("gateway", "network", "queue", "service")
+Ending = Literal["answer", "error", "cancelled"]
+
+
+class Metrics:
+    """The counters of one gateway process. ``in_flight`` is written by admission."""
+
+    __slots__ = (
+        "_attempts",
+        "_centers",
+        "_decision",
+        "_duration",
+        "_endings",
+        "_parts",
+        "_picks",
+        "_prediction_error",
+        "_prediction_under",
+        "_records",
+        "_requests",
+        "_retries",
+        "in_flight",
+    )
+
+    def __init__(self, centers: Sequence[str]) -> None:
+        self.in_flight = 0
+        self._centers = tuple(centers)
+        self._picks = [0] * len(self._centers)
+        self._attempts = 0
+        self._retries = 0
+        self._endings: dict[str, int] = {"answer": 0, "error": 0, "cancelled": 0}
+        self._requests: dict[str, dict[int, int]] = {OTHER: {}}
+        self._duration = Histogram()
+        self._parts = tuple(Histogram() for _ in PART_NAMES)
+        self._records = tuple(part.record for part in (*self._parts, self._duration))
+        self._decision = Histogram()
+        self._prediction_error = Histogram()
+        self._prediction_under = 0
+
+    def decided(self, center: int, decision_ms: float, *, retry: bool) -> None:
+        """A center was chosen and charged; an attempt starts."""
+        self._attempts += 1
+        self._picks[center] += 1
+        if retry:
+            self._retries += 1
+        self._decision.record(decision_ms)
+
+    def attempt_ended(self, ending: Ending, predicted_ms: float, attempt_ms: float) -> None:
+        """An attempt ended; an answered one says how good the prediction was."""
+        self._endings[ending] += 1
+        if ending == "answer":
+            short_ms = attempt_ms - predicted_ms
+            if short_ms > 0.0:
+                self._prediction_under += 1
+                self._prediction_error.record(short_ms)
+            else:
+                self._prediction_error.record(-short_ms)
+
+    def answered(
+        self, model: str, gateway_ms: float, network_ms: float, queue_ms: float, service_ms: float
+    ) -> None:
+        """A request was answered with 200 and its four parts, in ms."""
+        self._count(model, 200)
+        gateway, network, queue, service, duration = self._records
+        gateway(gateway_ms)
+        network(network_ms)
+        queue(queue_ms)
+        service(service_ms)
+        duration(gateway_ms + network_ms + queue_ms + service_ms)
+
+    def refused(self, model: str, code: int) -> None:
+        """A request ended in any other way than ``answered`` tells; ``code`` is its status."""
+        self._count(model, code)
+
+    def _count(self, model: str, code: int) -> None:
+        codes = self._requests.get(model)
+        if codes is None:
+            codes = self._codes_of_new(model, code)
+        codes[code] = codes.get(code, 0) + 1
+
+    def _codes_of_new(self, model: str, code: int) -> dict[int, int]:
+        if code != 200 or len(self._requests) > MODELS_MAX:
+            return self._requests[OTHER]
+        return self._requests.setdefault(model, {})
+
+    def families(self) -> Iterable[Metric]:
+        """Everything counted, as Prometheus families in the catalogue's order."""
+        requests = _counter(catalogue.REQUESTS)
+        for model, codes in sorted(self._requests.items()):
+            for code, count in sorted(codes.items()):
+                requests.add_metric([model, str(code)], count)
+        yield requests
+        yield _histogram(catalogue.DURATION, {"": self._duration})
+        yield _histogram(catalogue.PARTS, dict(zip(PART_NAMES, self._parts, strict=True)))
+        yield GaugeMetricFamily(
+            catalogue.IN_FLIGHT.name, catalogue.IN_FLIGHT.help, value=self.in_flight
+        )
+        yield _counter(catalogue.ATTEMPTS, self._attempts)
+        yield _counter(catalogue.RETRIES, self._retries)
+        picks = _counter(catalogue.PICKS)
+        for center, count in zip(self._centers, self._picks, strict=True):
+            picks.add_metric([center], count)
+        yield picks
+        endings = _counter(catalogue.ATTEMPT_ENDINGS)
+        for ending, count in self._endings.items():
+            endings.add_metric([ending], count)
+        yield endings
+        yield _histogram(catalogue.DECISION, {"": self._decision})
+        yield _histogram(catalogue.PREDICTION_ERROR, {"": self._prediction_error})
+        yield _counter(catalogue.PREDICTION_UNDER, self._prediction_under)
+
+
+def _counter(family: catalogue.Family, value: int | None = None) -> CounterMetricFamily:
+    if value is None:
+        return CounterMetricFamily(family.name, family.help, labels=family.labels)
+    return CounterMetricFamily(family.name, family.help, value=value)
+
+
+def _histogram(family: catalogue.Family, series: dict[str, Histogram]) -> HistogramMetricFamily:
+    exposed = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+    for label, histogram in series.items():
+        labels = [label] if family.labels else []
+        exposed.add_metric(labels, histogram.buckets_s(), histogram.sum_ms / 1000.0)
+    return exposed
+
+
+class _Reader(Collector):
+    """Prometheus asks it at every scrape."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics.families()
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+
+class Exposition:
+    """The text of ``/metrics``: the catalogue and the process's own figures."""
+
+    __slots__ = ("_registry",)
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Reader(metrics))
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """Prometheus text format, version 0.0.4."""
+        return generate_latest(self._registry)
