@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 from rich.console import Console
 
@@ -17,6 +16,10 @@ from gateway.api import NearwayError
 from gateway.cli import config, explain, load, models, plugins, serve, verify
 
 COULD_NOT_RUN = 3
+
+# Typer brings its own click or uses the installed one, by its version: this is the root of
+# its usage errors in both.
+UsageMistake: type[Exception] = typer.BadParameter.__bases__[0].__bases__[0]
 
 app = typer.Typer(
     name="nearway",
@@ -52,10 +55,10 @@ def main() -> None:
     """Run the command line; a mistake of the user's is one line, not a traceback."""
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except UsageMistake as error:
+        error.show()  # type: ignore[attr-defined]  # every usage error of click's can show itself
         sys.exit(COULD_NOT_RUN)
-    except click.Abort:
+    except typer.Abort:
         sys.exit(130)
     except NearwayError as error:
         Console(stderr=True, soft_wrap=True).print(

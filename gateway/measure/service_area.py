@@ -143,6 +143,20 @@ class ServiceArea:
         return np.array([name in members for name in origins], dtype=np.bool_)
 
 
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Every mainland city's best path; float64[cities], ms, jitter's median included except
+    in fibre. ``by_seed_ms``: float64[SEEDS, cities], for the seeds 1 to ``SEEDS``."""
+
+    places: tuple[Place, ...]
+    profile: Profile
+    network_ms: F64
+    centers: tuple[str, ...]
+    typical_ms: F64
+    fibre_ms: F64
+    by_seed_ms: F64
+
+
 def survey(
     places: Sequence[Place], centers: Sequence[Center], model: PathModel, rules: AreaRules
 ) -> ServiceArea:
@@ -150,51 +164,74 @@ def survey(
 
     Raises ConfigError when there is no center, no mainland city, or nobody is inside.
     """
-    mainland = [place for place in places if is_mainland(place)]
+    return service_area(best_paths(places, centers, model, rules), rules)
+
+
+def best_paths(
+    places: Sequence[Place], centers: Sequence[Center], model: PathModel, rules: AreaRules
+) -> Paths:
+    """The best path of each mainland city, by the seed and jitter of ``rules``; the target
+    plays no part, so both readings share one. Raises ConfigError without centers or cities."""
+    mainland = tuple(place for place in places if is_mainland(place))
     if not centers or not mainland:
         raise ConfigError(
             f"{len(centers)} centers and {len(mainland)} mainland cities; expected at least one "
             "of each: choose other --sites, another fleet file or a model that is declared"
         )
     jitter_ms = model.profile.jitter_median_ms if rules.jitter else 0.0
+    now_ms = [model.path_ms(place, centers, rules.seed) for place in mainland]
+    typical_ms = [float(model.prior_ms(place, centers).min()) for place in mainland]
+    return Paths(
+        mainland,
+        model.profile,
+        np.array([float(paths_ms.min()) for paths_ms in now_ms]) + jitter_ms,
+        tuple(centers[int(paths_ms.argmin())].id for paths_ms in now_ms),
+        np.array(typical_ms) + jitter_ms,
+        np.array([float(fibre_ms(place, centers).min()) for place in mainland]),
+        _best_by_seed_ms(mainland, centers, model) + jitter_ms,
+    )
+
+
+def service_area(paths: Paths, rules: AreaRules) -> ServiceArea:
+    """Who is inside by ``rules``; raises ConfigError when nobody is."""
     limit_ms = rules.network_ms_max
-    population = np.array([place.population for place in mainland], dtype=np.float64)
-    best = [_best(place, centers, model, rules.seed, jitter_ms) for place in mainland]
-    network_ms = np.array([ms for ms, _ in best])
-    typical_ms = np.array([float(model.prior_ms(p, centers).min()) for p in mainland]) + jitter_ms
-    straight_ms = np.array([float(fibre_ms(p, centers).min()) for p in mainland])
-    over_seeds = _inside_over_seeds(mainland, centers, model, limit_ms - jitter_ms)
+    seeds_inside = (paths.by_seed_ms <= limit_ms).mean(axis=0)
     cities = [
         City(
             place.name,
             place.population,
             place.location.lat,
             place.location.lon,
-            float(network_ms[i]),
-            float(typical_ms[i]),
-            float(straight_ms[i]),
-            best[i][1],
-            float(over_seeds[:, i].mean()),
+            float(paths.network_ms[i]),
+            float(paths.typical_ms[i]),
+            float(paths.fibre_ms[i]),
+            paths.centers[i],
+            float(seeds_inside[i]),
         )
-        for i, place in enumerate(mainland)
+        for i, place in enumerate(paths.places)
     ]
     cities.sort(key=lambda city: (city.network_ms, city.name))
     inside = tuple(city.network_ms <= limit_ms for city in cities)
     if not any(inside):
-        raise ConfigError(_nobody(cities[0], rules, model.profile))
+        raise ConfigError(_nobody(cities[0], rules, paths.profile))
+    return ServiceArea(rules, tuple(cities), inside, _coverage(paths, rules))
+
+
+def _coverage(paths: Paths, rules: AreaRules) -> Coverage:
+    population = np.array([place.population for place in paths.places], dtype=np.float64)
     share = population / population.sum()
-    seeds = over_seeds @ share
-    coverage = Coverage(
+    limit_ms = rules.network_ms_max
+    seeds = (paths.by_seed_ms <= limit_ms) @ share
+    return Coverage(
         people=int(population.sum()),
-        inside=float(share @ (network_ms <= limit_ms)),
-        typical=float(share @ (typical_ms <= limit_ms)),
+        inside=float(share @ (paths.network_ms <= limit_ms)),
+        typical=float(share @ (paths.typical_ms <= limit_ms)),
         seeds_low=float(seeds.min()),
         seeds_median=float(np.median(seeds)),
         seeds_high=float(seeds.max()),
-        zero_service=float(share @ (network_ms <= rules.round_trip_ms(rules.target_ms))),
-        fibre=float(share @ (straight_ms <= limit_ms)),
+        zero_service=float(share @ (paths.network_ms <= rules.round_trip_ms(rules.target_ms))),
+        fibre=float(share @ (paths.fibre_ms <= limit_ms)),
     )
-    return ServiceArea(rules, tuple(cities), inside, coverage)
 
 
 def radius_km(profile: Profile, network_ms: float) -> float:
@@ -216,28 +253,18 @@ def fibre_radius_km(network_ms: float) -> float:
     return max(0.0, network_ms) / FIBRE_MS_PER_KM
 
 
-def _best(
-    place: Place, centers: Sequence[Center], model: PathModel, seed: int, jitter_ms: float
-) -> tuple[float, str]:
-    path_ms = model.path_ms(place, centers, seed)
-    at = int(path_ms.argmin())
-    return float(path_ms[at]) + jitter_ms, centers[at].id
-
-
-def _inside_over_seeds(
-    places: Sequence[Place], centers: Sequence[Center], model: PathModel, limit_ms: float
-) -> Mask:
-    """bool[SEEDS, places]: is the best path within ``limit_ms``, seed by seed.
+def _best_by_seed_ms(places: Sequence[Place], centers: Sequence[Center], model: PathModel) -> F64:
+    """float64[SEEDS, places]: the best path of each place without jitter, seed by seed.
 
     Zones of one spot differ by an offset that is the same for every origin, so only the best
     zone of each spot can be anybody's best: 23 paths to compute instead of 88.
     """
-    inside = np.zeros((SEEDS, len(places)), dtype=np.bool_)
+    best_ms = np.empty((SEEDS, len(places)))
     for row in range(SEEDS):
         candidates = _best_of_each_spot(centers, row + 1)
         for i, place in enumerate(places):
-            inside[row, i] = model.path_ms(place, candidates, row + 1).min() <= limit_ms
-    return inside
+            best_ms[row, i] = model.path_ms(place, candidates, row + 1).min()
+    return best_ms
 
 
 def _best_of_each_spot(centers: Sequence[Center], seed: int) -> list[Center]:

@@ -34,7 +34,13 @@ from gateway.measure.load import LoadPlan, run_plan, with_body
 from gateway.measure.noise import LoopState, witnesses
 from gateway.measure.open_loop import drive
 from gateway.measure.samples import Samples
-from gateway.measure.service_area import READINGS, Coverage, ServiceArea, survey
+from gateway.measure.service_area import (
+    READINGS,
+    Coverage,
+    ServiceArea,
+    best_paths,
+    service_area,
+)
 from gateway.measure.timer_probe import Noise, TimerProbe
 from gateway.measure.verdict import Case, Verdict, judge, total_of
 from gateway.measure.verify_plan import VerifyPlan
@@ -160,8 +166,8 @@ def eligible(centers: Sequence[Center], model: str) -> tuple[Center, ...]:
 def surveyed(plan: VerifyPlan, centers: Sequence[Center]) -> tuple[ServiceArea, ...]:
     """The areas of both readings, the one in force first."""
     readings = sorted(READINGS, key=lambda reading: reading != plan.reading)
-    cities, model = load_cities(), plan.path_model
-    return tuple(survey(cities, centers, model, plan.rules(reading)) for reading in readings)
+    paths = best_paths(load_cities(), centers, plan.path_model, plan.rules(plan.reading))
+    return tuple(service_area(paths, plan.rules(reading)) for reading in readings)
 
 
 def origin_weights(area: ServiceArea, others_share: float) -> dict[str, float]:

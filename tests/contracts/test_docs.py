@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
 
@@ -15,9 +15,9 @@ from gateway.loading import Registry
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def commands() -> list[tuple[str, click.Command]]:
-    def walk(name: str, command: click.Command) -> list[tuple[str, click.Command]]:
-        if isinstance(command, click.Group):
+def commands() -> list[tuple[str, Any]]:
+    def walk(name: str, command: Any) -> list[tuple[str, Any]]:
+        if hasattr(command, "commands"):
             found = [(name, command)]
             for child, sub in command.commands.items():
                 found += walk(f"{name} {child}".strip(), sub)
@@ -43,10 +43,10 @@ def test_every_default_in_the_docs_is_the_default() -> None:
 
 
 @pytest.mark.parametrize(("name", "command"), commands())
-def test_every_flag_is_documented(name: str, command: click.Command) -> None:
+def test_every_flag_is_documented(name: str, command: Any) -> None:
     text = (DOCS / "commands.md").read_text()
     assert f"nearway {name}".strip() in text
-    flags = [o for p in command.params if isinstance(p, click.Option) for o in p.opts]
+    flags = [o for p in command.params for o in (*p.opts, *p.secondary_opts)]
     assert [f for f in flags if f.startswith("--") and f != "--help" and f not in text] == []
 
 

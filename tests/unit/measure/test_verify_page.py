@@ -37,11 +37,10 @@ def test_everything_a_reader_asks_for_is_there(make_result: MakeResult) -> None:
         "reaches",
         "The knife edge",
         "a bare timer&#x27;s p99 lateness",
-        "physics: even straight fibre is too long",
-        "path: fibre would do, real paths are too long",
+        "out: physics",
+        "out: path",
         "nearway verify --sites core --rate 100",
         "GeoNames",
-        "zones that are assumed",
     ):
         assert words in said, words
 
@@ -65,6 +64,14 @@ def test_a_plugin_that_was_put_out_is_reported(make_result: MakeResult) -> None:
     page = verify_page(make_result(plugins=("scorer network: 3 overruns",)))
     assert "The policy was not whole all the time: scorer network: 3 overruns." in page
     assert "not whole" not in verify_page(make_result())
+
+
+def test_assumed_zones_are_counted(make_result: MakeResult) -> None:
+    result = make_result()
+    first = replace(result.centers[0], zone_assumed=True)
+    page = verify_page(replace(result, centers=(first, *result.centers[1:])))
+    assert f"1 of the {len(result.centers)} centers stand in assumed zones" in page
+    assert "assumed zones" not in verify_page(result)
 
 
 def test_the_page_needs_nothing_from_outside(make_result: MakeResult) -> None:
