@@ -92,7 +92,7 @@ def _from_priors(settings: Settings, origin: str, model: str, tenant: str) -> di
     explanation = deciding.router.explain(Query(vantage, model, tenant), 0.0)
     document = explanation_json(
         explanation,
-        [center.id for center in deciding.centers],
+        deciding.centers,
         [place.name for place in deciding.gazetteer.places],
     )
     document["source"] = "priors only: no gateway was asked"
@@ -100,14 +100,14 @@ def _from_priors(settings: Settings, origin: str, model: str, tenant: str) -> di
 
 
 def _show(document: dict[str, Any], top: int) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     rows, query = document["rows"], document["query"]
     console.print(
         f"[bold]{query['model']}[/] from [bold]{query['vantage']}[/] "
         f"by policy {document['policy']} ({document['source']})"
     )
     table = Table(box=None, header_style="bold")
-    for heading in ("", "center"):
+    for heading in ("", "center", "city", "core"):
         table.add_column(heading)
     for scorer in rows[0]["scorers_ms"] if rows else ():
         table.add_column(f"{scorer} ms", justify="right")
@@ -117,11 +117,14 @@ def _show(document: dict[str, Any], top: int) -> None:
         table.add_row(
             "→" if picked else "",
             row["center"],
+            row["city"],
+            "core" if row["core"] else "",
             *(f"{ms:.2f}" for ms in row["scorers_ms"].values()),
             f"{row['total_ms']:.2f}",
             style="bold green" if picked else "",
         )
     console.print(table)
+    console.print(f"[bold]{document['aloud']}[/]")
     if len(rows) > top:
         console.print(f"… and {len(rows) - top} more (--top {len(rows)} shows all)")
     _show_refused(console, document["refused"])

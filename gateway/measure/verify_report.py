@@ -171,9 +171,12 @@ def _noise(result: VerifyResult) -> RenderableType:
         table.add_row(witness.meaning, _ms(witness.p99_ms), _ms(witness.limit_ms), said)
     loop = result.loop
     table.add_row("the delay line's p99 overshoot", _ms(loop.over_p99_ms), "", "")
-    blocked = f"{loop.blocked_count} times, at most {_ms(loop.blocked_ms_max)} ms"
-    table.add_row("the gateway's loop was held", "", "", blocked)
-    return table
+    held = Text(
+        f"The gateway's loop was held {loop.blocked_count} times, at most "
+        f"{_ms(loop.blocked_ms_max)} ms.",
+        style="dim",
+    )
+    return Group(table, held)
 
 
 def _ending(result: VerifyResult) -> RenderableType:

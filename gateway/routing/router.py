@@ -21,6 +21,7 @@ slow path, which finds the culprit and decides again, or says why nobody is left
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from math import inf
 from operator import itemgetter
@@ -52,6 +53,7 @@ from gateway.routing.per_request import PerRequest
 from gateway.routing.picking import Picking
 from gateway.routing.watching import Watcher, declare_columns
 
+CITY_TRIES_MAX = 2
 LOOK_AT_LIVE_MASK = 63  # every 64th decision
 SMALLEST_INSTEAD = "the smallest sum is taken instead"
 
@@ -130,8 +132,30 @@ class Router:
         )
 
     def next(self, decision: Decision, now: float) -> Decision:
-        """Decide again on the table as it is now, without the centers tried."""
-        return self.decide(decision.query, now, (*decision.tried, decision.center))
+        """Decide again on the table as it is now, without the centers tried.
+
+        Two centers tried in one city are taken for an outage of the city: the others there
+        come last, or a dead city of seven zones would eat every attempt. Raises NoCenter.
+        """
+        tried = (*decision.tried, decision.center)
+        suspects = self._city_mates(tried)
+        if suspects:
+            try:
+                elsewhere = self.decide(decision.query, now, (*tried, *suspects))
+            except NoCenter:
+                return self.decide(decision.query, now, tried)
+            elsewhere.tried = tried
+            return elsewhere
+        return self.decide(decision.query, now, tried)
+
+    def _city_mates(self, tried: tuple[int, ...]) -> list[int]:
+        """The rows that share a city with two or more of ``tried``; those are among them."""
+        if len(tried) < CITY_TRIES_MAX:
+            return []
+        centers = self.table.centers
+        cities = Counter((centers[row].country, centers[row].city) for row in tried)
+        failing = {city for city, count in cities.items() if count >= CITY_TRIES_MAX}
+        return [r for r, c in enumerate(centers) if failing and (c.country, c.city) in failing]
 
     def commit(self, decision: Decision, now: float) -> None:
         """Charge the choice and tell the observers, in the same loop turn as the decision."""

@@ -86,12 +86,8 @@ class AdminDoor:
         return json_answer({"centers": self._control.fleet_state()})
 
     async def faults(self, _request: web.Request) -> web.Response:
-        """The centers that have a fault in force."""
-        rows = self._control.fleet_state()
-        faulty = [
-            {"center": row.get("id"), "faults": row["faults"]} for row in rows if row.get("faults")
-        ]
-        return json_answer({"faults": faulty, "kinds": FAULT_KINDS})
+        """The faults in force, and the kinds there are."""
+        return json_answer({"faults": self._control.faults(), "kinds": FAULT_KINDS})
 
     async def set_fault(self, request: web.Request) -> web.Response:
         """Inject a fault at a center, a region, or on the path from one vantage."""
@@ -116,7 +112,7 @@ class AdminDoor:
         vantage = front.intake.vantage_of(origin, "origin")
         query = Query(vantage, model, request.query.get("tenant") or "anonymous")
         table = self._control.explain(query)
-        told = explanation_json(table, front.center_ids, front.vantage_names)
+        told = explanation_json(table, front.centers, front.vantage_names)
         told["query"]["origin"] = origin
         return json_answer(told)
 
@@ -131,7 +127,7 @@ class AdminDoor:
         front = self._front
         now = front.clock()
         kept = front.decisions.kept()
-        told = [explained_json(one, front.center_ids, front.vantage_names, now) for one in kept]
+        told = [explained_json(one, front.centers, front.vantage_names, now) for one in kept]
         return json_answer({"one_in": front.settings.routing.explain_every, "decisions": told})
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from gateway.api import Decision, Explanation
+from gateway.api import Center, Decision, Explanation
 
 KEPT_MAX = 256
 ROWS_MAX = 10
@@ -58,19 +58,21 @@ def finite(value_ms: float) -> float | None:
 
 
 def explanation_json(
-    table: Explanation, centers: Sequence[str], vantages: Sequence[str]
+    table: Explanation, centers: Sequence[Center], vantages: Sequence[str]
 ) -> dict[str, Any]:
     """Rows best first with every scorer's ms, the refused with who refused, and the pick."""
     rows = [
         {
-            "center": centers[row],
+            "center": centers[row].id,
+            "city": centers[row].city,
+            "core": centers[row].core,
             "total_ms": finite(table.total_ms[row]),
             "scorers_ms": {name: finite(ms[row]) for name, ms in table.scorers_ms.items()},
         }
         for row in table.order
     ]
     refused = [
-        {"center": centers[row], "refused_by": list(names)}
+        {"center": centers[row].id, "refused_by": list(names)}
         for row, names in enumerate(table.refused_by)
         if names
     ]
@@ -81,7 +83,7 @@ def explanation_json(
             "model": table.query.model,
             "tenant": table.query.tenant,
         },
-        "pick": None if table.center is None else centers[table.center],
+        "pick": None if table.center is None else centers[table.center].id,
         "aloud": aloud(table, centers),
         "rows": rows,
         "refused": refused,
@@ -89,11 +91,13 @@ def explanation_json(
     }
 
 
-def aloud(table: Explanation, centers: Sequence[str]) -> str:
-    """The two best as a sentence: "a: 8.2 network + 0.4 queue = 8.6 ms; b: ..."."""
+def aloud(table: Explanation, centers: Sequence[Center]) -> str:
+    """The two best as a sentence: "Wuhu (cn-east-4b): 8.2 network + 0.4 queue = 8.6 ms; ..."."""
     if not table.order:
         return "no center is eligible"
-    return "; ".join(_sum_of(table, row, centers[row]) for row in table.order[:2])
+    return "; ".join(
+        _sum_of(table, row, f"{centers[row].city} ({centers[row].id})") for row in table.order[:2]
+    )
 
 
 def _sum_of(table: Explanation, row: int, center: str) -> str:
@@ -118,7 +122,7 @@ def decision_json(
 
 
 def explained_json(
-    explained: Explained, centers: Sequence[str], vantages: Sequence[str], now: float
+    explained: Explained, centers: Sequence[Center], vantages: Sequence[str], now: float
 ) -> dict[str, Any]:
     """One line of the ring: the decision, its best rows, how long ago."""
     table = explanation_json(explained.table, centers, vantages)
@@ -126,6 +130,8 @@ def explained_json(
     return {
         "request_id": explained.request_id,
         "seconds_ago": round(now - explained.now, 3),
-        "decision": decision_json(explained.decision, tuple(explained.table.scorers_ms), centers),
+        "decision": decision_json(
+            explained.decision, tuple(explained.table.scorers_ms), [c.id for c in centers]
+        ),
         "table": table,
     }

@@ -9,20 +9,20 @@ from gateway.measure.noise import LoopState, Witness, witnesses
 from gateway.measure.samples import Samples
 
 
-def samples(client_ms: list[float]) -> Samples:
-    n = len(client_ms)
+def samples(late_send_ms: list[float]) -> Samples:
+    n = len(late_send_ms)
     zeros = np.zeros(n)
     return Samples(
         zeros,
         np.zeros(n, np.int32),
         np.full(n, 200, np.int32),
         zeros,
-        np.array(client_ms),
+        np.full(n, 40.0),
         zeros,
         zeros,
         zeros,
         zeros,
-        zeros,
+        np.array(late_send_ms),
         np.zeros(n, np.int32),
         ("A",),
         ("a",),
@@ -39,15 +39,15 @@ def test_a_quiet_machine_has_no_busy_witness() -> None:
 
 
 @pytest.mark.parametrize(
-    ("client_ms", "timer_ms", "loop_ms", "busy"),
+    ("sent_ms", "timer_ms", "loop_ms", "busy"),
     [(0.1, 0.9, 0.1, "timer"), (0.9, 0.1, 0.1, "generator"), (0.1, 0.1, 0.9, "loop")],
 )
 def test_each_witness_speaks_for_itself(
-    client_ms: float, timer_ms: float, loop_ms: float, busy: str
+    sent_ms: float, timer_ms: float, loop_ms: float, busy: str
 ) -> None:
     found = named(
         witnesses(
-            samples([client_ms] * 50),
+            samples([sent_ms] * 50),
             timer_p99_ms=timer_ms,
             loop=LoopState(late_p99_ms=loop_ms),
         )

@@ -38,7 +38,7 @@ def run(
     unanswered: float = 0.0,
     seconds: float = 60.0,
     gateway_ms: float = 0.2,
-    client_ms: float = 0.1,
+    sent_ms: float = 0.05,
     far_share: float = 0.15,
 ) -> Samples:
     """Requests at random instants: ``far_share`` of them from Far, the rest by people."""
@@ -51,7 +51,7 @@ def run(
         "queue": np.zeros(n),
         "service": np.full(n, 0.2),
         "gateway": np.full(n, gateway_ms),
-        "client": np.full(n, client_ms),
+        "client": np.full(n, 0.1),
     }
     parts[late_part] = parts[late_part] + np.where(random.random(n) < late_share, 30.0, 0.0)
     lost = random.random(n) < unanswered
@@ -64,7 +64,7 @@ def run(
             np.where(lost, math.nan, parts[k])
             for k in ("client", "gateway", "network", "queue", "service")
         ),
-        np.zeros(n),
+        np.full(n, sent_ms),
         np.full(n, -1, np.int32),
         names,
         (),
@@ -122,7 +122,7 @@ def test_a_short_run_that_is_plainly_late_fails_all_the_same() -> None:
     ("samples", "timer_p99_ms", "loop", "words"),
     [
         (run(), 0.9, QUIET, "a bare timer's p99 lateness was 0.90 ms"),
-        (run(client_ms=0.8), 0.1, QUIET, "the generator's own p99 share was 0.80 ms"),
+        (run(sent_ms=0.8), 0.1, QUIET, "the generator's p99 lateness in sending was 0.80 ms"),
         (run(), 0.1, LoopState(late_p99_ms=4.0), "the gateway loop's p99 lateness was 4.00 ms"),
     ],
 )

@@ -6,7 +6,7 @@ from math import inf
 import numpy as np
 import pytest
 
-from gateway.api import ConfigError, NoCenter, Outcome, PluginError
+from gateway.api import Center, ConfigError, Location, NoCenter, Outcome, PluginError, Table
 
 NEAR_FAR = [[2.0, 9.0, 30.0], [30.0, 9.0, 2.0]]
 
@@ -259,3 +259,19 @@ def test_a_decision_costs_at_most_five_times_the_bare_arithmetic(world):
         return min(a for a, _ in took) / min(b for _, b in took)
 
     assert min(best_ratio(40) for _ in range(3)) <= 5.0
+
+
+def test_two_tries_in_a_city_put_the_rest_of_it_last(world):
+    """Rows 0 to 3 stand in one city and are nearest, 4 and 5 in two others."""
+    here = Location(0.0, 0.0)
+    cities = ["near", "near", "near", "near", "far", "farther"]
+    table = Table([Center(f"c{r}", f"r{r}", "a", c, "CN", here) for r, c in enumerate(cities)])
+    scorers = [("network", world.fixed([1.0, 2.0, 3.0, 4.0, 50.0, 60.0]))]
+    router = world.router(table, world.policy(scorers=scorers))
+    decisions = [router.decide(world.query(), 0.0)]
+    while len(decisions) < 6:
+        decisions.append(router.next(decisions[-1], 0.0))
+    assert [decision.center for decision in decisions] == [0, 1, 4, 5, 2, 3]
+    assert decisions[-1].tried == (0, 1, 4, 5, 2)
+    with pytest.raises(NoCenter):
+        router.next(decisions[-1], 0.0)

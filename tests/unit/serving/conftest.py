@@ -326,8 +326,11 @@ class FakeControl:
     drain_calls: list[tuple[str, bool]] = field(default_factory=list)
 
     def fleet_state(self) -> list[dict[str, Any]]:
-        faults = [kind for _, kind, _, _ in self.fault_calls]
-        return [{"id": "c0", "faults": faults}, {"id": "c1", "faults": []}]
+        return [{"center": "c0"}, {"center": "c1"}]
+
+    def faults(self) -> list[dict[str, Any]]:
+        fields = ("center", "kind", "value", "vantage")
+        return [dict(zip(fields, call, strict=True)) for call in self.fault_calls]
 
     def gateway_state(self) -> dict[str, Any]:
         return {"version": "0", "uptime_s": 1.0, "loop_late_ms": inf}

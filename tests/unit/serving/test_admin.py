@@ -21,7 +21,7 @@ async def test_state_and_fleet(admin: Door) -> None:
     state = await (await client.get("/state")).json()
     assert state == {"version": "0", "uptime_s": 1.0, "loop_late_ms": None}
     fleet = await (await client.get("/fleet")).json()
-    assert [row["id"] for row in fleet["centers"]] == ["c0", "c1"]
+    assert [row["center"] for row in fleet["centers"]] == ["c0", "c1"]
 
 
 async def test_a_fault_is_set_listed_and_cleared(admin: Door) -> None:
@@ -30,7 +30,7 @@ async def test_a_fault_is_set_listed_and_cleared(admin: Door) -> None:
     assert (await client.post("/faults", json=body)).status == 200
     assert client.front.control.fault_calls == [("c0", "slow", 3.0, "Beijing")]
     listed = await (await client.get("/faults")).json()
-    assert listed["faults"] == [{"center": "c0", "faults": ["slow"]}]
+    assert listed["faults"] == [body]
     assert await (await client.delete("/faults?center=c0")).json() == {"cleared": 1}
     assert await (await client.delete("/faults")).json() == {"cleared": 0}
 

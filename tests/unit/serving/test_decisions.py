@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gateway.api import Decision, Explanation, Query
+from gateway.api import Center, Decision, Explanation, Location, Query
 from gateway.serving.decisions import (
     KEPT_MAX,
     DecisionLog,
@@ -18,6 +18,10 @@ from gateway.serving.decisions import (
 )
 
 QUERY = Query(0, "mlp")
+CENTERS = (
+    Center("s-a", "s", "a", "Shanghai", "CN", Location(31.2, 121.5)),
+    Center("w-b", "w", "b", "Wuhu", "CN", Location(31.3, 118.4)),
+)
 
 
 def table(**scorers: list[float]) -> Explanation:
@@ -52,17 +56,18 @@ def test_the_log_is_bounded_and_newest_first() -> None:
 
 
 def test_a_decision_reads_aloud() -> None:
-    told = aloud(table(network=[2.3, 8.2], queue=[31.0, 0.4]), ("Shanghai a", "Wuhu b"))
+    told = aloud(table(network=[2.3, 8.2], queue=[31.0, 0.4]), CENTERS)
     assert told == (
-        "Wuhu b: 8.2 network + 0.4 queue = 8.6 ms; Shanghai a: 2.3 network + 31.0 queue = 33.3 ms"
+        "Wuhu (w-b): 8.2 network + 0.4 queue = 8.6 ms; "
+        "Shanghai (s-a): 2.3 network + 31.0 queue = 33.3 ms"
     )
 
 
 def test_nobody_eligible_reads_aloud_too() -> None:
-    told = explanation_json(table(network=[inf]), ("a",), ("Shanghai",))
+    told = explanation_json(table(network=[inf]), CENTERS, ("Shanghai",))
     assert told["pick"] is None
     assert told["aloud"] == "no center is eligible"
-    assert told["refused"] == [{"center": "a", "refused_by": ["healthy"]}]
+    assert told["refused"] == [{"center": "s-a", "refused_by": ["healthy"]}]
 
 
 def test_a_decision_without_a_runner_up() -> None:
