@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from gateway.api import InvalidRequest
-from gateway.cli.options import AsJson, print_json
+from gateway.cli.options import print_json
 from gateway.measure.knee import Knee, run_knee
 from gateway.measure.load import LoadPlan, RateProgress, load_result, run_load
 from gateway.measure.load_report import load_page, load_table
@@ -43,9 +43,8 @@ def command(
     seed: Annotated[int, typer.Option(help="Fixes arrivals and origins.")] = 1,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file.")] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json-file", help="Write the figures as JSON to a file.")
+        Path | None, typer.Option("--json", help="Write the figures as JSON; - prints them.")
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Open loop: every request's instant is fixed beforehand, latency counts from it."""
     plan = LoadPlan(
@@ -71,11 +70,12 @@ def command(
         else:
             result = run_load(plan, progress=tell)
     document = result.as_json() | ({"knee": knee.as_json()} if knee else {})
-    if json_file is not None:
+    printed = str(json_file) == "-"
+    if json_file is not None and not printed:
         json_file.write_text(json.dumps(document, indent=1))
     if html is not None:
         html.write_text(load_page(result, knee=knee))
-    if as_json:
+    if printed:
         print_json(document)
     else:
         Console().print(load_table(result, knee=knee))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from gateway.telemetry.recent import RecentMs
 from gateway.wan import DelayLine
 
-BEAT_S = 0.010
+BEAT_S = 0.050
 BLOCKED_MS = 0.2
 
 

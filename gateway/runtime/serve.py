@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import signal
@@ -50,22 +49,20 @@ async def _serve(
     try:
         await gateway.load_models()
         url, admin_url = await gateway.open_doors()
-        _calm_the_collector()
         if announce is not None:
             _announce(announce, url, admin_url)
         names = tuple(name for name, *_ in gateway.repository.index())
         on_ready(Listening(url, admin_url, len(gateway.ports), names))
+        if os.environ.get("SPIN"):
+
+            def spin() -> None:
+                loop.call_soon(spin)
+
+            spin()
         await stop.wait()
         await gateway.drain()
     finally:
         await gateway.close()
-
-
-def _calm_the_collector() -> None:
-    """A full collection over the start-up's objects costs milliseconds: take them out of it."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _announce(path: Path, url: str, admin_url: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.serving.boundary import SERVER, expect_nothing_else, json_answer, make_boundary
+from gateway.serving.boundary import SERVER, json_answer, make_boundary, make_expectation
 from gateway.serving.front import Front
 from gateway.serving.infer import InferDoor
 from gateway.serving.models import ModelDoor
@@ -48,11 +48,12 @@ def build_public_app(front: Front) -> web.Application:
         client_max_size=front.settings.server.body_bytes_max,
         middlewares=[make_boundary(front.intake, lambda: paths)],
     )
+    expect = make_expectation(front.intake)
     for method, path, handler in routes:
         for variant in (path, f"{path}/"):
-            app.router.add_route(method, variant, handler, expect_handler=expect_nothing_else)
+            app.router.add_route(method, variant, handler, expect_handler=expect)
             if method == "GET":
-                app.router.add_route("HEAD", variant, handler)
+                app.router.add_route("HEAD", variant, handler, expect_handler=expect)
     return app
 
 

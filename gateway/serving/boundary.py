@@ -8,13 +8,13 @@ with the request's id and told to the client by that id alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from difflib import get_close_matches
 from math import ceil
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.api import NearwayError, Overloaded
@@ -25,6 +25,7 @@ LOG = logging.getLogger("nearway.serving")
 JSON = "application/json"
 SERVER = "nearway"
 CLOSE_ROUTES_MAX = 3
+Expectation = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 
 def bytes_answer(
@@ -101,12 +102,22 @@ def _suggestion(path: str, routes: Sequence[str]) -> str:
     return f"; close to it: {', '.join(close)}" if close else "; GET /openapi.json lists the routes"
 
 
-async def expect_nothing_else(request: web.Request) -> web.StreamResponse | None:
-    """Answer ``Expect: 100-continue`` with 100, any other expectation with 417."""
-    given = request.headers.get("Expect", "")
-    if given.lower() != "100-continue":
-        message = f"expect {given!r} cannot be met; only 100-continue is known"
-        return message_answer(message, 417)
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0
-    return None
+def make_expectation(intake: Intake) -> Expectation:
+    """An expect handler: 100 for ``Expect: 100-continue``, 417 for any other expectation.
+
+    In a request of HTTP/1.0 the header means nothing (RFC 9110, 10.1.1).
+    """
+
+    async def expect(request: web.Request) -> web.StreamResponse | None:
+        if request.version < HttpVersion11:
+            return None
+        given = request.headers.get("Expect", "")
+        if given.lower() != "100-continue":
+            message = f"expect {given!r} cannot be met; only 100-continue is known"
+            headers = {"x-request-id": intake.request_id(request.headers)}
+            return message_answer(message, 417, headers)
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+        return None
+
+    return expect

@@ -54,6 +54,11 @@ def _inflate(body: bytes, bytes_max: int) -> bytes:
         )
     if not reader.eof:
         raise InvalidRequest("the compressed body ends too early; send it whole")
+    if reader.unused_data:
+        raise InvalidRequest(
+            f"{len(reader.unused_data)} bytes are left after the compressed body; "
+            "send it as one gzip or deflate stream"
+        )
     return plain
 
 

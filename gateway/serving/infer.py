@@ -12,9 +12,10 @@ import json
 
 from aiohttp import web
 
-from gateway.api import DeadlineExceeded, InvalidRequest, NearwayError, NoCenter, TooLarge
+from gateway.api import DeadlineExceeded, NearwayError, NoCenter, TooLarge
 from gateway.centers.port import Head
 from gateway.serving.arrival import Arrival, Parts
+from gateway.serving.body import late_body
 from gateway.serving.boundary import SERVER, error_answer, internal_answer
 from gateway.serving.decisions import decision_json
 from gateway.serving.encoding import (
@@ -26,7 +27,6 @@ from gateway.serving.encoding import (
 )
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
-from gateway.serving.intake import SlowBody
 from gateway.serving.models import ModelDoor
 from gateway.wire import server_timing
 
@@ -162,22 +162,8 @@ class InferDoor:
             if len(body) > self._body_bytes_max:
                 raise TooLarge(self._intake.too_large(f"{len(body)} bytes"))
             return body
-        return await self._late_body(request)
-
-    async def _late_body(self, request: web.Request) -> bytes:
         deadline_s = self._front.settings.attempts.deadline_ms / 1e3
-        try:
-            async with asyncio.timeout(deadline_s):
-                return await request.read()
-        except web.HTTPRequestEntityTooLarge as error:
-            raise TooLarge(self._intake.too_large("more bytes than that")) from error
-        except web.RequestPayloadError as error:
-            raise InvalidRequest(f"the body's framing is broken: {error}") from error
-        except TimeoutError as error:
-            raise SlowBody(
-                f"the body did not arrive within {deadline_s:.0f} s; "
-                "send it faster or raise attempts.deadline_ms"
-            ) from error
+        return await late_body(request, self._intake, deadline_s)
 
     # ---- through --------------------------------------------------------------------------
 

@@ -203,7 +203,8 @@ def _visible_ascii(text: str) -> bool:
 
 def _positive_ms(header: str, given: str) -> float:
     try:
-        value_ms = float(given)
+        # float() also reads 1_000 and the digits of other scripts.
+        value_ms = float(given) if given.isascii() and "_" not in given else -1.0
     except ValueError:
         value_ms = -1.0
     if not isfinite(value_ms) or value_ms <= 0.0:

@@ -12,7 +12,9 @@ import msgspec
 from aiohttp import web
 
 from gateway.api import InvalidRequest, NoCenter, TooLarge, Unsupported
+from gateway.serving.body import late_body
 from gateway.serving.boundary import bytes_answer, json_answer
+from gateway.serving.encoding import inflate, known_encoding
 from gateway.serving.front import Front
 from gateway.serving.models import ModelDoor
 from gateway.wire import (
@@ -122,18 +124,31 @@ class ProtocolDoor:
         return json_answer({})
 
     async def _control(self, request: web.Request, kind: type[Any]) -> Any:
-        """The body as ``kind``, its defaults when empty. Raises InvalidRequest, TooLarge."""
-        self._front.intake.check_media(request.headers)
-        length = request.content_length
-        if length is not None and length > CONTROL_BYTES_MAX:
-            raise TooLarge(f"the body has {length} bytes, at most {CONTROL_BYTES_MAX} are read")
-        body = await request.read()
+        """The body as ``kind``, its defaults when empty. Raises RequestError of many kinds."""
+        body = await self._control_body(request)
         if not body.strip():
             return kind()
         try:
             return msgspec.json.decode(body, type=kind)
+        except RecursionError:
+            raise InvalidRequest("the body is nested too deep; it is expected flat") from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidRequest(f"the body is not what is expected here: {error}") from error
+
+    async def _control_body(self, request: web.Request) -> bytes:
+        intake = self._front.intake
+        intake.check_media(request.headers)
+        encoding = known_encoding(request.headers.get("Content-Encoding"))
+        _check_control_length(request.content_length or 0)
+        deadline_s = self._front.settings.attempts.deadline_ms / 1e3
+        body = await late_body(request, intake, deadline_s)
+        _check_control_length(len(body))
+        return body if encoding is None else await inflate(body, CONTROL_BYTES_MAX)
+
+
+def _check_control_length(length: int) -> None:
+    if length > CONTROL_BYTES_MAX:
+        raise TooLarge(f"the body has {length} bytes, at most {CONTROL_BYTES_MAX} are read")
 
 
 def _named(request: web.Request) -> tuple[str, str]:

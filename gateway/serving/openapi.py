@@ -24,8 +24,9 @@ ERRORS: dict[int, str] = {
     503: "No center can answer now",
     504: "The request's budget of time is spent",
 }
-OF_MODELS = (404, 500, 503, 504)
-OF_CONTROL = (400, 404, 413, 415, 417, 500, 501, 503, 504)
+ALWAYS = (417, 500)
+OF_MODELS = (404, *ALWAYS, 503, 504)
+OF_CONTROL = (400, 404, 408, 413, 415, 417, 500, 501, 503, 504)
 OF_INFERENCE = (400, 404, 408, 413, 415, 417, 429, 500, 501, 503, 504)
 REQUEST_ID: Object = {
     "x-request-id": {"description": "The request's id", "schema": {"type": "string"}}
@@ -51,7 +52,7 @@ def _paths() -> Object:
     paths: Object = {
         "/v2": _get("Server metadata", "server_metadata"),
         "/v2/health/live": _get("Is the process alive?", "live"),
-        "/v2/health/ready": _get("Can requests be answered?", "ready", (500, 503)),
+        "/v2/health/ready": _get("Can requests be answered?", "ready", (*ALWAYS, 503)),
         "/v2/models/stats": _get("Statistics of all models", "model_stats", OF_MODELS),
         "/v2/repository/index": {"post": _index()},
         "/metrics": {"get": _metrics()},
@@ -88,7 +89,7 @@ def _parameters(*names: str) -> list[Object]:
     ]
 
 
-def _get(summary: str, schema: str, errors: tuple[int, ...] = (500,)) -> Object:
+def _get(summary: str, schema: str, errors: tuple[int, ...] = ALWAYS) -> Object:
     return {"get": {"summary": summary, "responses": _responses(_json(schema), errors)}}
 
 
@@ -118,7 +119,7 @@ def _json(schema: str) -> Object:
 
 def _metrics() -> Object:
     text = {"text/plain": {"schema": {"type": "string"}}}
-    return {"summary": "Prometheus metrics", "responses": _responses(text, (500,))}
+    return {"summary": "Prometheus metrics", "responses": _responses(text, ALWAYS)}
 
 
 def _index() -> Object:
