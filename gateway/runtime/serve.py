@@ -53,12 +53,6 @@ async def _serve(
             _announce(announce, url, admin_url)
         names = tuple(name for name, *_ in gateway.repository.index())
         on_ready(Listening(url, admin_url, len(gateway.ports), names))
-        if os.environ.get("SPIN"):
-
-            def spin() -> None:
-                loop.call_soon(spin)
-
-            spin()
         await stop.wait()
         await gateway.drain()
     finally:
