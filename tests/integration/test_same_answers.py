@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import urllib3
 from gateway_models import repository
 from onnx import TensorProto, helper
 
@@ -35,8 +36,6 @@ def random_inputs(session: Any, batch: int) -> dict[str, np.ndarray]:
 
 def infer_binary(url: str, model: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The protocol's binary form, written here by hand: no client of ours is involved."""
-    import json
-
     head = json.dumps(
         {
             "inputs": [
@@ -51,27 +50,27 @@ def infer_binary(url: str, model: str, inputs: dict[str, np.ndarray]) -> dict[st
             "parameters": {"binary_data_output": True},
         }
     ).encode()
-    answer = urllib3.PoolManager().request(
-        "POST",
+    request = urllib.request.Request(
         f"{url}/v2/models/{model}/infer",
-        body=head + b"".join(a.tobytes() for a in inputs.values()),
+        data=head + b"".join(a.tobytes() for a in inputs.values()),
         headers={
             "inference-header-content-length": str(len(head)),
             "content-type": "application/octet-stream",
             "x-nearway-origin": "Wuhu",
         },
     )
-    assert answer.status == 200, answer.data
-    length = int(answer.headers["inference-header-content-length"])
-    document, at = json.loads(answer.data[:length]), length
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        length = int(answer.headers["inference-header-content-length"])
+        body = answer.read()
+    document, at = json.loads(body[:length]), length
     arrays = {}
     for output in document["outputs"]:
         size = output["parameters"]["binary_data_size"]
-        arrays[output["name"]] = np.frombuffer(answer.data[at : at + size], np.float32).reshape(
+        arrays[output["name"]] = np.frombuffer(body[at : at + size], np.float32).reshape(
             output["shape"]
         )
         at += size
-    assert at == len(answer.data)
+    assert at == len(body)
     return arrays
 
 

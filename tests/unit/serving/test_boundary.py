@@ -7,6 +7,8 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from gateway.api import Overloaded
 from gateway.serving.boundary import error_answer
 
@@ -31,7 +33,23 @@ async def test_expect_continue_is_granted(door: Door) -> None:
 
 async def test_any_other_expectation_is_417(door: Door) -> None:
     head = "POST /v2/models/mlp/infer HTTP/1.1\nHost: a\nExpect: a-miracle\nContent-Length: 0"
-    assert b"HTTP/1.1 417" in await exchange(await door(), head)
+    answer = await exchange(await door(), f"{head}\nx-request-id: r7")
+    assert b"HTTP/1.1 417" in answer
+    assert b"x-request-id: r7" in answer
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_an_expectation_counts_without_a_body_too(door: Door, method: str) -> None:
+    answer = await exchange(await door(), f"{method} /v2 HTTP/1.1\nHost: a\nExpect: a-miracle")
+    assert b"HTTP/1.1 417" in answer
+    assert b"Content-Type: application/json" in answer
+
+
+@pytest.mark.parametrize("expectation", ["100-continue", "a-miracle"])
+async def test_http_1_0_knows_no_expectations(door: Door, expectation: str) -> None:
+    head = f"POST /v2/models/mlp/infer HTTP/1.0\nHost: a\nExpect: {expectation}\nContent-Length: 6"
+    answer = await exchange(await door(), head + "\n\n{}")
+    assert answer.startswith(b"HTTP/1.0 200")
 
 
 async def test_answers_do_not_tell_what_serves_them(door: Door) -> None:

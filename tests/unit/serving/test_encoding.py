@@ -25,7 +25,9 @@ async def test_the_bound_is_exact() -> None:
         await inflate(packed, 999)
 
 
-@pytest.mark.parametrize("body", [b"", b"plain", gzip.compress(b"x" * 99)[:-1]])
+@pytest.mark.parametrize(
+    "body", [b"", b"plain", gzip.compress(b"x" * 99)[:-1], gzip.compress(b"x") * 2]
+)
 async def test_broken_streams_are_invalid(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         await inflate(body, 1000)

@@ -73,3 +73,11 @@ def test_the_deadline_counts_from_the_arrival() -> None:
     arrival = intake().arrival({"x-request-timeout-ms": "250"}, None, "r", "m", "", b"", 10.0)
     assert arrival.deadline_s == pytest.approx(10.25)
     assert arrival.query.body_bytes == 0
+
+
+@pytest.mark.parametrize(
+    "given", ["", "0", "-1", "nan", "inf", "1_000", "\uff11\uff10", "soon", "0x10"]
+)
+def test_a_budget_is_a_plain_number_above_0(given: str) -> None:
+    with pytest.raises(InvalidRequest, match="x-request-timeout-ms"):
+        intake().arrival({"x-request-timeout-ms": given}, None, "r", "m", "", b"", 0.0)

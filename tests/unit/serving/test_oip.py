@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -127,12 +128,40 @@ async def test_a_file_sent_along_is_501(door: Door) -> None:
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"[]", 400), (b"{", 400), (b'{"ready":"yes"}', 400), (b"\xff", 400), (b"x" * 70_000, 413)],
-)
+    [(b"[]", 400), (b"{", 400), (b'{"ready":"yes"}', 400), (b"\xff", 400), (b"x" * 70_000, 413),
+     (b'{"x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", 400)],
+)  # fmt: skip
 async def test_wrong_bodies_of_index_are_named(door: Door, body: bytes, status: int) -> None:
     response = await (await door()).post("/v2/repository/index", data=body, headers=JSON)
     assert response.status == status
     assert (await response.json())["error"]
+
+
+async def chunked(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def test_the_bound_of_a_control_body_holds_in_chunks_too(door: Door) -> None:
+    response = await (await door()).post("/v2/repository/index", data=chunked(b" " * 70_000))
+    assert response.status == 413
+    assert "65536" in (await response.json())["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status"),
+    [
+        (gzip.compress(b'{"ready":true}'), "gzip", 200),
+        (b"{}", "gzip", 400),
+        (b"{}", "br", 415),
+        (gzip.compress(b" " * 70_000), "gzip", 413),
+    ],
+)
+async def test_a_control_body_may_come_compressed(
+    door: Door, body: bytes, encoding: str, status: int
+) -> None:
+    headers = {"Content-Encoding": encoding, **JSON}
+    response = await (await door()).post("/v2/repository/index", data=body, headers=headers)
+    assert response.status == status
 
 
 async def test_a_form_does_not_reach_the_repository(door: Door) -> None:

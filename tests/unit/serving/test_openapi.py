@@ -66,6 +66,7 @@ def test_every_operation_declares_its_success_and_its_errors_as_error_objects() 
         responses = operation["responses"]
         assert "200" in responses, path
         assert "500" in responses, path
+        assert "417" in responses, path
         for status, response in responses.items():
             assert response["description"]
             if status != "200":
