@@ -155,6 +155,7 @@ async def test_the_bound_of_a_control_body_holds_in_chunks_too(door: Door) -> No
         (b"{}", "br", 415),
         (gzip.compress(b" " * 70_000), "gzip", 413),
     ],
+    ids=["whole", "not compressed", "unknown", "too large inside"],
 )
 async def test_a_control_body_may_come_compressed(
     door: Door, body: bytes, encoding: str, status: int
