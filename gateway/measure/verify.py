@@ -15,7 +15,7 @@ import math
 import os
 import platform
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -29,6 +29,7 @@ import gateway as package
 from gateway.api import Center, ConfigError
 from gateway.config.fleet_file import load_fleet
 from gateway.measure.blame import Expected
+from gateway.measure.cores import give_way, on, share_out
 from gateway.measure.gateway_process import GatewayOptions, GatewayProcess
 from gateway.measure.load import LoadPlan, run_plan, with_body
 from gateway.measure.noise import LoopState, witnesses
@@ -229,7 +230,8 @@ async def _measure(
         words = "warm up" if elapsed_s < plan.warmup_s else "measure"
         tell(words, done / max(1, planned))
 
-    with TimerProbe() as probe:
+    with on(share_out()[0]), TimerProbe() as probe:
+        give_way()
         samples = await drive(run_plan(load, plan.rate), progress=heard)
     after = await _state(admin_url)
     return samples, probe.noise, gateway_says(before, after, plan.model)
@@ -241,7 +243,9 @@ async def _gateway(plan: VerifyPlan) -> AsyncIterator[tuple[str, str, Callable[[
     if plan.url:
         yield plan.url, plan.admin_url, lambda: None
         return
-    async with GatewayProcess(gateway_options(plan)) as process:
+    async with AsyncExitStack() as stack:
+        with on(share_out()[1]):
+            process = await stack.enter_async_context(GatewayProcess(gateway_options(plan)))
         yield process.url, process.admin_url, process.check_alive
 
 

@@ -198,6 +198,7 @@ class Exchange:
     ) -> float:
         """The one place where a try ends; returns how long it took, ms."""
         this.open = False
+        this.cancel_center = _nothing  # it holds the center's side, which holds this try's
         self._try = None
         this.timer.cancel()
         decision = this.decision
@@ -393,6 +394,10 @@ class Exchange:
             f"{'; '.join(spent) or 'nothing was left when the request had been read'}. "
             "Ask for more with x-request-timeout-ms, at most attempts.deadline_ms"
         )
+
+
+def _nothing() -> None:
+    """Stands for the cancel of a try that is over: no cycle is left for the collector."""
 
 
 def _without_stop(message: str) -> str:
