@@ -51,6 +51,9 @@ def command(
     rate: Annotated[float, typer.Option(help="Requests per second.")] = DEFAULTS.rate,
     duration: Annotated[float, typer.Option(help="Seconds measured.")] = DEFAULTS.duration_s,
     warmup: Annotated[float, typer.Option(help="Seconds dropped first.")] = DEFAULTS.warmup_s,
+    busy_poll: Annotated[
+        bool, typer.Option(help="The gateway polls without sleeping (with two cores or more).")
+    ] = DEFAULTS.busy_poll,
     others_share: Annotated[
         float, typer.Option(help="Share of requests from cities outside the service area.")
     ] = DEFAULTS.others_share,
@@ -83,6 +86,7 @@ def command(
         rate=rate,
         duration_s=duration,
         warmup_s=warmup,
+        busy_poll=busy_poll,
         others_share=others_share,
         gateway_delay_ms=gateway_delay_ms,
     )

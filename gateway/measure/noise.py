@@ -1,10 +1,10 @@
 """Noise: was the machine, in this very run, quiet enough to judge by?
 
-One criterion with three witnesses, each a 99th percentile against the same limit of 0.5 ms:
+One criterion with three witnesses, each a 99th percentile against a limit:
 
-    timer      a bare timer in a process of its own, woken every few ms
-    generator  how late the load generator was in sending, which is its own doing alone
-    loop       the heartbeat of the gateway's event loop
+    timer      0.5 ms  a bare timer in a process of its own, woken every few ms
+    generator  0.5 ms  how late the load generator was in sending, its own doing alone
+    loop       2 ms    the heartbeat of the gateway's event loop
 
 A twentieth of the target is what may be lost to the machine before a latency near the target
 says more about the machine than about the gateway. What was not measured can't speak. The
@@ -22,6 +22,9 @@ import numpy as np
 from gateway.measure.samples import Samples
 
 LIMIT_MS = 0.5
+LOOP_LIMIT_MS = 2.0
+"""A request's own work, up to a millisecond where caches are cold, makes the heartbeat late too;
+that is the gateway's to answer for and counts against it. Only what is longer is the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def witnesses(samples: Samples, *, timer_p99_ms: float, loop: LoopState) -> tupl
     return (
         Witness("timer", timer_p99_ms, LIMIT_MS, "a bare timer's p99 lateness"),
         Witness("generator", _p99(samples), LIMIT_MS, "the generator's p99 lateness in sending"),
-        Witness("loop", loop.late_p99_ms, LIMIT_MS, "the gateway loop's p99 lateness"),
+        Witness("loop", loop.late_p99_ms, LOOP_LIMIT_MS, "the gateway loop's p99 lateness"),
     )
 
 

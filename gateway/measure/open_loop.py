@@ -27,6 +27,7 @@ import numpy as np
 from gateway.api import ConfigError
 from gateway.measure.http_client import Ended, Endpoint, Limits, Pool
 from gateway.measure.samples import F64, I32, PARTS, UNKNOWN_CENTER, Samples
+from gateway.wan.awake import awake
 from gateway.wan.delay_line import DelayLine
 from gateway.wire.server_timing import parse_server_timing
 
@@ -89,7 +90,7 @@ async def drive(
     reports = _report(loop, run, progress) if progress else None
     try:
         await pool.warm(plan.connections_warm)
-        with _collector_off(), _awake(loop):
+        with _collector_off(), awake(loop):
             run.start(pool)
             await run.finished
     finally:
@@ -234,27 +235,6 @@ def _collector_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-@contextmanager
-def _awake(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Keep the loop turning, so that it never sleeps between two requests.
-
-    A wake-up of a sleeping process costs 0.05 ms on a bare machine and 0.2 to 0.4 ms on a
-    virtual one; the sender pays a part of it, the receiver the rest, and all of it would be
-    charged to the server under test.
-    """
-    turning = True
-
-    def turn() -> None:
-        if turning:
-            loop.call_soon(turn)
-
-    turn()
-    try:
-        yield
-    finally:
-        turning = False
 
 
 def _header(name: str, value: str) -> str:

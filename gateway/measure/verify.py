@@ -16,7 +16,7 @@ import os
 import platform
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -267,7 +267,8 @@ def load_plan(plan: VerifyPlan, area: ServiceArea, url: str) -> LoadPlan:
 def gateway_options(plan: VerifyPlan) -> GatewayOptions:
     """The plan's part that is the gateway's config."""
     shared = {field.name for field in fields(GatewayOptions)}
-    return GatewayOptions(**{name: getattr(plan, name) for name in shared})
+    options = GatewayOptions(**{name: getattr(plan, name) for name in shared})
+    return options if share_out()[0] else replace(options, busy_poll=False)
 
 
 def gateway_says(before: dict[str, Any], after: dict[str, Any], model: str) -> _GatewaySays:

@@ -1,5 +1,6 @@
 """Places, and the emulated network between them and the centers."""
 
+from gateway.wan.awake import awake
 from gateway.wan.delay_line import DelayLine, Handle, Lateness
 from gateway.wan.faults import Effect, Fault, Faults
 from gateway.wan.network import EmulatedNetwork, halves_ms
@@ -20,6 +21,7 @@ __all__ = [
     "PathModel",
     "Profile",
     "Tier",
+    "awake",
     "fibre_ms",
     "halves_ms",
     "is_in_tier",
