@@ -32,6 +32,9 @@ RTT_MS_MAX = 1e6
 LAST_5 = 0b11111
 LAST_10 = 0b11111_11111
 
+CITY_SAMPLES = 3
+"""So many first measurements of a path are believed of its city too."""
+
 
 class Path:
     """The filter of one path: mean and variance in ms, ms²."""
@@ -135,6 +138,7 @@ class Network:
         self._published: dict[int, Cells] = {}
         self._slow: dict[tuple[int, int], Path] = {}
         self.offers: set[tuple[int, int]] = set()
+        self._city_mates = _city_mates(table)
         self._rtt = table.add_row_table("rtt_ms", "vantage", self._first_row)
 
     def _first_row(self, vantage: int) -> F32N:
@@ -166,10 +170,25 @@ class Network:
         except KeyError:
             path = self._first_path(vantage, center, now)
         path.learn(sample_ms, now, self._tuning)
+        if path.samples <= CITY_SAMPLES:
+            self._tell_city(vantage, center, path.mean)
         if path.revisit is not None and self._looked_again(vantage, center, path, sample_ms, now):
             return
         if path.mean > path.high or path.mean < path.low:
             self._publish(vantage, center, path, now)
+
+    def _tell_city(self, vantage: int, center: int, mean_ms: float) -> None:
+        """Zones of one city share their way there: what was never measured is guessed by it.
+
+        A guess by distance would send one request to each zone of each city that might be
+        nearer; on a fleet of 88 centers that is a third of a small city's traffic in a minute.
+        """
+        paths, published = self._paths[vantage], self._published[vantage]
+        told = [mate for mate in self._city_mates[center] if mate not in paths]
+        for mate in told:
+            published[mate] = mean_ms
+        if told:
+            self._table.touch_row("rtt_ms", vantage)
 
     def not_measured(self, vantage: int, center: int, now: float) -> None:
         """An attempt ended without a measurement; if it was to look again, another will."""
@@ -242,3 +261,14 @@ class Network:
         self._published[vantage][center] = value_ms
         path.shown(value_ms, self._tuning)
         self._table.touch_row("rtt_ms", vantage)
+
+
+def _city_mates(table: Table) -> list[list[int]]:
+    """By row: the other rows that stand in the same city."""
+    of_city: dict[tuple[str, str], list[int]] = {}
+    for row, center in enumerate(table.centers):
+        of_city.setdefault((center.country, center.city), []).append(row)
+    return [
+        [mate for mate in of_city[(center.country, center.city)] if mate != row]
+        for row, center in enumerate(table.centers)
+    ]

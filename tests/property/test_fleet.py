@@ -53,7 +53,15 @@ class World:
     def __init__(self) -> None:
         self.table = Table(
             [
-                Center(f"c{i}", f"r{i // 2}", f"z{i}", "x", "CN", Location(30.0, 120.0), slots=2)
+                Center(
+                    f"c{i}",
+                    f"r{i // 2}",
+                    f"z{i}",
+                    f"x{i // 2}",
+                    "CN",
+                    Location(30.0, 120.0),
+                    slots=2,
+                )
                 for i in range(N)
             ]
         )

@@ -37,7 +37,7 @@ COLUMNS = {
 def fleet_of(n: int = 4, *, slots: int = 1, rtt_ms: float = 6.0) -> tuple[Table, Fleet]:
     table = Table(
         [
-            Center(f"c{i}", f"r{i}", f"z{i}", "city", "CN", Location(30.0, 120.0), slots=slots)
+            Center(f"c{i}", f"r{i}", f"z{i}", f"city{i}", "CN", Location(30.0, 120.0), slots=slots)
             for i in range(n)
         ]
     )

@@ -15,7 +15,7 @@ TUNING = NetworkTuning()
 
 def table_of(n: int = 3) -> Table:
     return Table(
-        [Center(f"c{i}", "r", f"z{i}", "city", "CN", Location(30.0, 120.0)) for i in range(n)]
+        [Center(f"c{i}", "r", f"z{i}", f"city{i}", "CN", Location(30.0, 120.0)) for i in range(n)]
     )
 
 
@@ -234,3 +234,17 @@ def test_a_path_measured_far_above_its_prior_from_the_start_is_looked_at_again()
     assert rtt(table) == pytest.approx(50.0)
     network.offer_due(2.0)
     assert rtt(table) == pytest.approx(5.1)
+
+
+def test_what_was_never_measured_is_guessed_by_its_city() -> None:
+    here = Location(30.0, 120.0)
+    cities = ["same", "same", "other"]
+    table = Table([Center(f"c{i}", "r", "z", c, "CN", here) for i, c in enumerate(cities)])
+    network = Network(table, lambda _: np.full(3, 6.0, dtype=np.float32), FleetTuning())
+    table.row_tables["rtt_ms"].row(0)
+    network.learn(0, 0, 9.0, 1.0)
+    assert rtt(table, center=1) == pytest.approx(rtt(table), abs=0.2)
+    assert rtt(table, center=2) == pytest.approx(6.0 * TUNING.optimism)
+    network.learn(0, 1, 4.0, 2.0)
+    network.learn(0, 0, 9.0, 3.0)
+    assert rtt(table, center=1) == pytest.approx(4.0, abs=0.2), "measured: its own value stands"
