@@ -51,6 +51,10 @@ def command(
     rate: Annotated[float, typer.Option(help="Requests per second.")] = DEFAULTS.rate,
     duration: Annotated[float, typer.Option(help="Seconds measured.")] = DEFAULTS.duration_s,
     warmup: Annotated[float, typer.Option(help="Seconds dropped first.")] = DEFAULTS.warmup_s,
+    wire: Annotated[
+        Literal["binary", "json"],
+        typer.Option(help="How tensors are sent: binary, as tritonclient does, or JSON."),
+    ] = DEFAULTS.wire,
     busy_poll: Annotated[
         bool, typer.Option(help="The gateway polls without sleeping (with two cores or more).")
     ] = DEFAULTS.busy_poll,
@@ -86,6 +90,7 @@ def command(
         rate=rate,
         duration_s=duration,
         warmup_s=warmup,
+        wire=wire,
         busy_poll=busy_poll,
         others_share=others_share,
         gateway_delay_ms=gateway_delay_ms,

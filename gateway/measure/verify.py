@@ -29,6 +29,7 @@ import gateway as package
 from gateway.api import Center, ConfigError
 from gateway.config.fleet_file import load_fleet
 from gateway.measure.blame import Expected
+from gateway.measure.bodies import binary_form
 from gateway.measure.cores import give_way, on, share_out
 from gateway.measure.gateway_process import GatewayOptions, GatewayProcess
 from gateway.measure.load import LoadPlan, run_plan, with_body
@@ -224,6 +225,9 @@ async def _measure(
 ) -> tuple[Samples, Noise, _GatewaySays]:
     tell("try one request", 0.0)
     load = await with_body(load_plan(plan, area, url))
+    if plan.wire == "binary":
+        body, headers = binary_form(load.body or b"")
+        load = replace(load, body=body, headers={**load.headers, **headers})
     before = await _state(admin_url)
 
     def heard(done: int, planned: int, elapsed_s: float) -> None:

@@ -260,8 +260,8 @@ def _method(result: VerifyResult) -> Section:
         "How it was measured",
         (
             result.command,
-            f"{result.started_at}, nearway {result.version}, {result.machine}, model "
-            f"{plan.model} (own run time {_ms(result.run_ms)} ms).",
+            f"{result.started_at}, nearway {result.version}, {result.machine}, tensors sent as "
+            f"{plan.wire}, model {plan.model} (own run time {_ms(result.run_ms)} ms).",
             f"Poisson arrivals at {plan.rate:g} a second for {plan.duration_s:g} s after "
             f"{plan.warmup_s:g} s of warm-up; open loop, so every latency counts from the "
             "instant the request was meant to be sent. Cities are drawn by population: "

@@ -1,9 +1,12 @@
 import json
 
+import msgspec
+import numpy as np
 import pytest
 
 from gateway.api import ConfigError, ModelMetadata, TensorSpec
 from gateway.measure import bodies
+from gateway.measure.bodies import binary_form
 
 
 def metadata(*inputs):
@@ -84,3 +87,23 @@ def test_the_example_beside_a_model_is_used_as_it_is(tmp_path):
 def test_a_name_that_is_a_path_is_refused(tmp_path, name):
     with pytest.raises(ConfigError, match="plain name"):
         bodies.example_body(tmp_path, name)
+
+
+def test_the_binary_form_says_the_same() -> None:
+    body = (
+        b'{"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2.5,-3]},'
+        b'{"name":"k","shape":[2],"datatype":"INT64","data":[7,8]}]}'
+    )
+    binary, headers = binary_form(body)
+    head = int(headers["Inference-Header-Content-Length"])
+    told = msgspec.json.decode(binary[:head])
+    assert [t["parameters"]["binary_data_size"] for t in told["inputs"]] == [12, 16]
+    assert np.frombuffer(binary, "<f4", 3, head).tolist() == [1, 2.5, -3]
+    assert np.frombuffer(binary, "<i8", 2, head + 12).tolist() == [7, 8]
+    assert told["parameters"]["binary_data_output"] is True
+
+
+@pytest.mark.parametrize("tensor", ['"datatype":"BYTES","data":["a","b"]', '"datatype":"FP32"'])
+def test_what_has_no_binary_form_is_told(tensor: str) -> None:
+    with pytest.raises(ConfigError, match="--wire json"):
+        binary_form(f'{{"inputs":[{{"name":"x","shape":[2],{tensor}}}]}}'.encode())
