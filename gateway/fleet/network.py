@@ -138,7 +138,8 @@ class Network:
         self._published: dict[int, Cells] = {}
         self._slow: dict[tuple[int, int], Path] = {}
         self.offers: set[tuple[int, int]] = set()
-        self._city_mates = _city_mates(table)
+        self._city_of, self._rows_of = _cities(table)
+        self._speakers: dict[tuple[int, int], int] = {}
         self._rtt = table.add_row_table("rtt_ms", "vantage", self._first_row)
 
     def _first_row(self, vantage: int) -> F32N:
@@ -182,9 +183,13 @@ class Network:
 
         A guess by distance would send one request to each zone of each city that might be
         nearer; on a fleet of 88 centers that is a third of a small city's traffic in a minute.
+        Only the center of a city that was measured first speaks for it.
         """
+        city = self._city_of[center]
+        if self._speakers.setdefault((vantage, city), center) != center:
+            return
         paths, published = self._paths[vantage], self._published[vantage]
-        told = [mate for mate in self._city_mates[center] if mate not in paths]
+        told = [mate for mate in self._rows_of[city] if mate not in paths]
         for mate in told:
             published[mate] = mean_ms
         if told:
@@ -263,12 +268,11 @@ class Network:
         self._table.touch_row("rtt_ms", vantage)
 
 
-def _city_mates(table: Table) -> list[list[int]]:
-    """By row: the other rows that stand in the same city."""
-    of_city: dict[tuple[str, str], list[int]] = {}
-    for row, center in enumerate(table.centers):
-        of_city.setdefault((center.country, center.city), []).append(row)
-    return [
-        [mate for mate in of_city[(center.country, center.city)] if mate != row]
-        for row, center in enumerate(table.centers)
-    ]
+def _cities(table: Table) -> tuple[list[int], list[list[int]]]:
+    """The city of each row, and the rows of each city."""
+    numbers: dict[tuple[str, str], int] = {}
+    city_of = [numbers.setdefault((c.country, c.city), len(numbers)) for c in table.centers]
+    rows_of: list[list[int]] = [[] for _ in numbers]
+    for row, city in enumerate(city_of):
+        rows_of[city].append(row)
+    return city_of, rows_of
