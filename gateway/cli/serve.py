@@ -42,6 +42,8 @@ def command(
     logging.basicConfig(
         level=settings.telemetry.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
+    # It writes a traceback for every malformed request; handlers' own errors are logged by us.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     serve(settings, announce, _say)
 
 
