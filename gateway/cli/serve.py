@@ -21,9 +21,6 @@ def command(
     port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one.")] = None,
     admin_port: Annotated[int | None, typer.Option(help="Admin port; 0 picks one.")] = None,
     sites: Sites = None,
-    busy_poll: Annotated[
-        bool | None, typer.Option(help="Never sleep: a core of its own for lower latency.")
-    ] = None,
     announce: Annotated[
         Path | None, typer.Option(help="Write {url, admin_url, pid} as JSON here once ready.")
     ] = None,
@@ -37,7 +34,6 @@ def command(
         server__host=host,
         server__port=port,
         server__admin_port=admin_port,
-        server__busy_poll=busy_poll,
     ).settings
     logging.basicConfig(
         level=settings.telemetry.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"

@@ -55,9 +55,6 @@ def command(
         Literal["binary", "json"],
         typer.Option(help="How tensors are sent: binary, as tritonclient does, or JSON."),
     ] = DEFAULTS.wire,
-    busy_poll: Annotated[
-        bool, typer.Option(help="The gateway polls without sleeping (with two cores or more).")
-    ] = DEFAULTS.busy_poll,
     others_share: Annotated[
         float, typer.Option(help="Share of requests from cities outside the service area.")
     ] = DEFAULTS.others_share,
@@ -91,7 +88,6 @@ def command(
         duration_s=duration,
         warmup_s=warmup,
         wire=wire,
-        busy_poll=busy_poll,
         others_share=others_share,
         gateway_delay_ms=gateway_delay_ms,
     )

@@ -33,7 +33,6 @@ class Server(Section, frozen=True):
     tensor_elements_max: Count = 4_000_000
     in_flight_max: Count = 1024
     drain_s: NonNegative = 10.0
-    busy_poll: bool = False
 
 
 class Origins(Section, frozen=True):

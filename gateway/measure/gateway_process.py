@@ -52,13 +52,12 @@ class GatewayOptions:
     last_mile_ms: float = 0.0
     jitter: bool = True
     policy: str = ""
-    busy_poll: bool = False
     gateway_delay_ms: float = 0.0
 
     def toml(self) -> str:
         """The config file: both ports picked by the kernel."""
         sections: dict[str, dict[str, object]] = {
-            "server": {"port": 0, "admin_port": 0, "busy_poll": self.busy_poll},
+            "server": {"port": 0, "admin_port": 0},
             "network": {
                 "profile": self.profile,
                 "seed": self.seed,

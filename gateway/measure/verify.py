@@ -271,8 +271,7 @@ def load_plan(plan: VerifyPlan, area: ServiceArea, url: str) -> LoadPlan:
 def gateway_options(plan: VerifyPlan) -> GatewayOptions:
     """The plan's part that is the gateway's config."""
     shared = {field.name for field in fields(GatewayOptions)}
-    options = GatewayOptions(**{name: getattr(plan, name) for name in shared})
-    return options if share_out()[0] else replace(options, busy_poll=False)
+    return GatewayOptions(**{name: getattr(plan, name) for name in shared})
 
 
 def gateway_says(before: dict[str, Any], after: dict[str, Any], model: str) -> _GatewaySays:

@@ -274,10 +274,6 @@ def _method(result: VerifyResult) -> Section:
             f"The network is emulated by the path model, profile {plan.profile}, seed "
             f"{plan.seed}: fitted to measured cloud paths, not to paths from these centers. "
             f"Gateway, queue and inference are really executed.{assumed}",
-            "The gateway polled its sockets without sleeping (server.busy_poll), on a core apart "
-            "from the generator's."
-            if plan.busy_poll and not plan.url
-            else "The gateway slept between requests, as it does by default.",
             "Cities and their people: GeoNames (CC BY 4.0). Coast: Natural Earth.",
         ),
     )

@@ -40,8 +40,6 @@ class VerifyPlan:
     """Share of the requests that comes from cities outside the service area."""
     wire: Literal["binary", "json"] = "binary"
     """How tensors are sent: binary as ``tritonclient`` does by default, or as JSON numbers."""
-    busy_poll: bool = True
-    """The gateway polls its sockets without sleeping, where there are two cores or more."""
     gateway_delay_ms: float = 0.0
     """Damage planted in the gateway, to see that the verdict can fail."""
 

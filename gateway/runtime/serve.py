@@ -7,7 +7,6 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import uvloop
 
 from gateway.config import Settings
 from gateway.runtime.gateway import Gateway
-from gateway.wan import awake
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,7 @@ async def _serve(
             _announce(announce, url, admin_url)
         names = tuple(name for name, *_ in gateway.repository.index())
         on_ready(Listening(url, admin_url, len(gateway.ports), names))
-        with awake(loop) if settings.server.busy_poll else nullcontext():
-            await stop.wait()
+        await stop.wait()
         await gateway.drain()
     finally:
         await gateway.close()
