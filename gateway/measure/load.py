@@ -9,7 +9,6 @@ everything else is the same.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ import uvloop
 
 from gateway.api import ConfigError
 from gateway.measure.arrivals import Shape, arrivals, draw_origins, origin_counts
+from gateway.measure.cores import give_way, on, share_out
 from gateway.measure.endpoint import Endpoint, Limits
 from gateway.measure.first_request import find_body, model_path, try_once
 from gateway.measure.open_loop import Plan, Progress, drive
@@ -154,17 +154,15 @@ async def measure_rate(
             heard(rate, done, planned, elapsed_s)
 
     run = run_plan(plan, rate)
-    with TimerProbe() as probe:
-        wall_s, cpu_s = time.monotonic(), time.process_time()
+    with on(share_out()[0]), TimerProbe() as probe:
+        give_way()
         samples = await drive(run, progress=tell)
-        cpu = (time.process_time() - cpu_s) / max(1e-9, time.monotonic() - wall_s)
     return rate_result(
         samples.after(plan.warmup_s),
         rate=rate,
         duration_s=plan.duration_s,
         target_ms=plan.target_ms,
         noise=probe.noise,
-        generator_cpu=cpu,
         warmup_s=plan.warmup_s,
         seed=plan.seed,
     )

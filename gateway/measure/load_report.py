@@ -42,11 +42,14 @@ HOW = (
 
 def load_table(result: LoadResult, *, knee: Knee | None = None) -> RenderableType:
     """The figures of every rate, for a rich console."""
-    table = RichTable(title=f"{result.model} at {result.url}", title_justify="left")
+    title = f"{result.model} at {result.url}"
+    table = RichTable(title=title, title_justify="left", box=None, pad_edge=False, leading=1)
     for i, column in enumerate(_columns(result)):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
     for rate in result.rates:
-        table.add_row(*_row(rate), style="" if not rate.limited_by else "yellow")
+        table.add_row(
+            *map(_on_two_lines, _row(rate)), style="" if not rate.limited_by else "yellow"
+        )
     notes = [Text(f"{_rate(r)}: {WHY_LIMITED[r.limited_by]}") for r in result.rates if r.limited_by]
     notes += [Text(f"{_rate(r)}: {_errors(r)}", style="red") for r in result.rates if r.errors]
     if knee is not None:
@@ -70,7 +73,7 @@ def load_page(result: LoadResult, *, knee: Knee | None = None) -> str:
 
 def _columns(result: LoadResult) -> list[str]:
     within = f"within {number(result.target_ms)} ms"
-    return ["asked/s", "answered/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", within, "failed"]
+    return ["asked/s", "got/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", within, "failed"]
 
 
 def _row(rate: RateResult) -> list[str]:
@@ -81,6 +84,12 @@ def _row(rate: RateResult) -> list[str]:
         spoken(rate.share_within, percent=True),
         number(rate.requests - rate.answered),
     ]
+
+
+def _on_two_lines(cell: str) -> str:
+    """An interval below its value: eight columns of them fit a terminal of 80 characters."""
+    value, _, interval = cell.partition(" (")
+    return f"{value}\n{interval.removesuffix(')').replace(' to ', '–')}" if interval else cell
 
 
 def spoken(interval: Interval, *, percent: bool = False) -> str:
@@ -187,13 +196,12 @@ def _table(result: LoadResult) -> Table:
 
 
 def _noise_table(result: LoadResult) -> Table:
-    columns = ["asked/s", "wake-ups p50", "p99", "max", "sends p50", "p99", "max", "generator CPU"]
+    columns = ["asked/s", "wake-ups p50", "p99", "max", "sends p50", "p99", "max"]
     rows = [
         [
             number(r.asked_rate),
             *(number(v) for v in (r.noise.p50_ms, r.noise.p99_ms, r.noise.max_ms)),
             *(number(v) for v in _late(r)),
-            f"{100 * r.generator_cpu:.0f} %",
         ]
         for r in result.rates
     ]

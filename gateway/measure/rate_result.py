@@ -17,8 +17,6 @@ LimitedBy = Literal["", "generator", "machine"]
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 LATE_LIMIT_MS = 1.0
 """A generator whose sends are later than this at p99 colours what it measures."""
-CPU_SHARE_MAX = 0.9
-"""A generator on its core for more of the time than this has nothing left."""
 EDGES_MS = np.geomspace(0.01, 100_000.0, 7 * 40 + 1)
 """Histogram edges: 40 a decade from 0.01 ms to 100 s."""
 
@@ -55,7 +53,6 @@ class RateResult:
     centers: dict[str, int]
     late_send_ms: Spread
     noise: Noise
-    generator_cpu: float
     limited_by: LimitedBy
     p99_by_second_ms: list[float]
     histogram_edges_ms: list[float]
@@ -69,7 +66,6 @@ def rate_result(
     duration_s: float,
     target_ms: float,
     noise: Noise,
-    generator_cpu: float,
     warmup_s: float = 0.0,
     seed: int = 0,
 ) -> RateResult:
@@ -102,8 +98,7 @@ def rate_result(
         centers=_center_counts(samples),
         late_send_ms=late,
         noise=noise,
-        generator_cpu=generator_cpu,
-        limited_by=_limited_by(late, noise, generator_cpu),
+        limited_by=_limited_by(late, noise),
         p99_by_second_ms=p99_by_second(samples),
         histogram_edges_ms=edges[first : last + 2].round(5).tolist(),
         histogram=counts[first : last + 1].tolist(),
@@ -166,9 +161,9 @@ def _center_counts(samples: Samples) -> dict[str, int]:
     return dict(sorted(named, key=lambda pair: -pair[1]))
 
 
-def _limited_by(late: Spread, noise: Noise, generator_cpu: float) -> LimitedBy:
+def _limited_by(late: Spread, noise: Noise) -> LimitedBy:
     """A generator that lags is late every time; a busy machine makes it late now and then."""
-    if generator_cpu > CPU_SHARE_MAX or late.p50_ms > LATE_LIMIT_MS:
+    if late.p50_ms > LATE_LIMIT_MS:
         return "generator"
     return "machine" if max(late.p99_ms, noise.p99_ms) > LATE_LIMIT_MS else ""
 

@@ -3,7 +3,7 @@
 from gateway.wan.awake import awake
 from gateway.wan.delay_line import DelayLine, Handle, Lateness
 from gateway.wan.faults import Effect, Fault, Faults
-from gateway.wan.network import EmulatedNetwork, halves_ms
+from gateway.wan.network import EmulatedNetwork
 from gateway.wan.paths import FIBRE_MS_PER_KM, PROFILES, PathModel, Profile, fibre_ms
 from gateway.wan.places import Gazetteer, Tier, is_in_tier, is_mainland, load_cities
 
@@ -23,7 +23,6 @@ __all__ = [
     "Tier",
     "awake",
     "fibre_ms",
-    "halves_ms",
     "is_in_tier",
     "is_mainland",
     "load_cities",

@@ -90,9 +90,3 @@ class EmulatedNetwork:
             waited_ms += timeout_ms
             timeout_ms *= 2.0
         return waited_ms
-
-
-def halves_ms(drawn_ms: float) -> tuple[float, float]:
-    """A round trip as the way there and the way back, in ms; paths are taken as symmetric."""
-    half_ms = drawn_ms / 2.0
-    return half_ms, drawn_ms - half_ms

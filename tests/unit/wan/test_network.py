@@ -7,7 +7,7 @@ import pytest
 
 from gateway.api import Center, Location, Place
 from gateway.wan.faults import Faults
-from gateway.wan.network import EmulatedNetwork, halves_ms
+from gateway.wan.network import EmulatedNetwork
 from gateway.wan.paths import PROFILES, PathModel
 
 PLACES = (
@@ -110,8 +110,3 @@ def test_on_a_long_path_the_timeout_is_two_round_trips() -> None:
     slow_ms = wan.draw_ms(0, 0)
     faults.set(0, "loss", 1.0, None)
     assert wan.draw_ms(0, 0) == pytest.approx(slow_ms * (1 + 2 * (2**6 - 1)))
-
-
-def test_halves_make_a_whole() -> None:
-    there_ms, back_ms = halves_ms(8.3)
-    assert there_ms == back_ms == pytest.approx(4.15)
