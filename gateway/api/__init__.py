@@ -34,7 +34,7 @@ from gateway.api.plugins import (
     Varies,
 )
 from gateway.api.policy import BuiltPolicy, Named
-from gateway.api.query import F32N, Decision, Explanation, Query
+from gateway.api.query import F32N, Choice, Decision, Explanation, Query
 from gateway.api.snapshot import Array, Centers, RowTable, Table
 from gateway.api.tensors import (
     DTYPES,
@@ -61,6 +61,7 @@ __all__ = [
     "CenterError",
     "CenterFailed",
     "Centers",
+    "Choice",
     "Column",
     "ConfigError",
     "DeadlineExceeded",

@@ -14,10 +14,14 @@ Ending = Literal["answer", "error", "cancelled"]
 
 @dataclass(slots=True)
 class Report:
-    """What a center reports with every answer: durations in ms, never instants.
+    """What a center says of itself, with every answer or alone: durations, never instants.
 
-    ``queue_ms``/``service_ms``: this request's wait for a slot and its execution.
-    ``work_ms``: predicted execution time of everything now in the center.
+    ``queue_ms``/``service_ms``: this request's wait for a slot and its execution (0 in a
+    report that answers no request). ``work_ms``: predicted execution time of everything now
+    in the center, ``in_flight`` how many requests these are, ``latency_ms`` the median time
+    in the center of recent requests that found about as many there. ``rate_per_s`` and
+    ``errors_per_s``: requests and errors answered, to all gateways; ``utilization``: share of
+    the slots' time in use, 0 to 1.
     """
 
     queue_ms: float
@@ -25,6 +29,10 @@ class Report:
     work_ms: float = 0.0
     in_flight: int = 0
     slots: int = 0
+    latency_ms: float = 0.0
+    rate_per_s: float = 0.0
+    errors_per_s: float = 0.0
+    utilization: float = 0.0
 
 
 @dataclass(slots=True)

@@ -5,11 +5,13 @@ observers learn.* A plugin is a frozen dataclass whose fields are its parameters
 policy file; it is found by its entry point. ``N`` is the number of centers, row order is
 the snapshot's. Deciding (keep, ms, pick) is pure: every write belongs in ``chosen``.
 Time is the gateway's monotonic clock in seconds; random numbers come from the argument.
+
+A filter, scorer or picker may observe as well: it then has any of the observer's methods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.api.outcome import Outcome, Report
-from gateway.api.query import F32N, Decision, Query
+from gateway.api.query import F32N, Choice, Decision, Query
 from gateway.api.snapshot import Array, Centers
 
 BoolN = NDArray[np.bool_]
@@ -32,7 +34,7 @@ PER_REQUEST: tuple[Varies, ...] | None = None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A per-center column an observer or source declares; named ``<plugin>.<column>``."""
+    """A per-center column a plugin declares; its name in the table is ``<plugin>.<column>``."""
 
     dtype: Literal["f4", "f8", "i4"] = "f4"
     initial: float = 0.0
@@ -72,13 +74,30 @@ class Picker(Protocol):
     """
 
     sample: ClassVar[int | None]
+    reads: ClassVar[tuple[str, ...]]
 
-    def pick(self, total_ms: F32N, candidates: NDArray[np.intp] | None, random: Random) -> int:
-        """Position in ``total_ms`` (float32[K], K = N or d; +inf is forbidden)."""
+    def pick(
+        self,
+        total_ms: F32N,
+        candidates: NDArray[np.intp] | None,
+        centers: Centers,
+        query: Query,
+        now: float,
+        random: Random,
+        memory: Any,
+    ) -> int | Choice:
+        """Position in ``total_ms``: float32[K], the sums of ``candidates`` (None: of all N).
+
+        +inf is forbidden. ``memory`` is to be read only: deciding twice is deciding once.
+        """
 
 
 class Observer(Protocol):
-    """Learns. Owns its columns and one memory; called in the same loop turn as the charge."""
+    """Learns. Owns its columns and one memory. Any of these may be left out.
+
+    ``chosen`` is called in the same loop turn as the charge, ``ended`` exactly once per
+    chosen, ``reported`` whenever a center spoke of its load, ``probes`` after ``chosen``.
+    """
 
     columns: ClassVar[Mapping[str, Column]]
 
@@ -86,10 +105,10 @@ class Observer(Protocol):
         """State beside the columns, remade when membership changes; None if there is none."""
 
     def chosen(self, decision: Decision, mine: MutableMapping[str, Array], memory: Any) -> None:
-        """A center was chosen and charged."""
+        """A center was chosen and charged; ``decision.token`` is what the picker left there."""
 
     def ended(self, outcome: Outcome, mine: MutableMapping[str, Array], memory: Any) -> None:
-        """Exactly once per chosen: answer, error or cancelled."""
+        """Answer, error or cancelled; ``outcome.token`` as above."""
 
     def reported(
         self,
@@ -99,7 +118,12 @@ class Observer(Protocol):
         mine: MutableMapping[str, Array],
         memory: Any,
     ) -> None:
-        """A center spoke of its load, with an answer or a probe."""
+        """A center spoke of its load, with an answer, unasked or asked by a probe."""
+
+    def probes(
+        self, now: float, random: Random, mine: MutableMapping[str, Array], memory: Any
+    ) -> Sequence[int]:
+        """Centers to ask for a report now; their answers come to ``reported``."""
 
 
 class Source(Protocol):

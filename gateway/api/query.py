@@ -24,13 +24,26 @@ class Query:
 
 
 @dataclass(slots=True)
+class Choice:
+    """What a picker says beyond a position: the rows it looked at, and a token.
+
+    The token comes back in ``Decision`` and ``Outcome``: what ``chosen`` needs to commit.
+    """
+
+    position: int
+    looked_at: tuple[int, ...] = ()
+    token: object = None
+
+
+@dataclass(slots=True)
 class Decision:
     """One answer of the router, with its reasons.
 
     ``predicted_ms`` is the winning sum, ``runner_up_ms`` the next best (there is none: inf, and
     ``runner_up`` is -1), ``parts_ms`` the winner's cost by scorer in policy order,
     ``charged_ms`` what was added to the center's work and must be refunded exactly, ``tried``
-    the centers masked before.
+    the centers masked before, ``looked_at`` the rows the picker saw (empty: all) and ``token``
+    what it left for ``chosen``. ``now`` is the instant it was made.
     """
 
     query: Query
@@ -43,6 +56,7 @@ class Decision:
     tried: tuple[int, ...] = ()
     looked_at: tuple[int, ...] = ()
     token: object = None
+    now: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,25 +96,28 @@ def _check_once(named: Sequence[Named[Any]], where: str) -> None:
 
 def _provided(feeding: Sequence[Named[Any]]) -> Iterator[str]:
     for named in feeding:
-        for column in named.plugin.columns:
+        for column in getattr(named.plugin, "columns", {}):
             yield f"{named.name}.{column}"
 
 
 def _check_reads(
     policy: BuiltPolicy, registry: Registry, table_columns: Collection[str], where: str
 ) -> None:
-    known = {*table_columns, *_provided(policy.observers), *_provided(policy.sources)}
     readers: tuple[tuple[str, tuple[Named[Any], ...]], ...] = (
-        ("filters", policy.filters),
-        ("scorers", policy.scorers),
+        ("filters[{}]", policy.filters),
+        ("scorers[{}]", policy.scorers),
+        ("picker", (policy.picker,)),
     )
-    for kind, listed in readers:
+    feeding = (*policy.observers, *policy.sources, *(n for _, named in readers for n in named))
+    known = {*table_columns, *_provided(feeding)}
+    for listing, listed in readers:
         for place, named in enumerate(listed):
+            here = f"{where}.{listing.format(place)} ({named.name})"
             for column in named.plugin.reads:
                 if column not in known:
                     raise ConfigError(
-                        f"{where}.{kind}[{place}] ({named.name}): reads column {column!r}, which "
-                        f"nothing in this policy provides; {_provider(column, registry, known)}"
+                        f"{here}: reads column {column!r}, which nothing in this "
+                        f"policy provides; {_provider(column, registry, known)}"
                     )
 
 

@@ -22,6 +22,7 @@ PROTOCOLS: dict[str, type] = {
 }
 SINGULAR = {kind: kind.removesuffix("s") for kind in PROTOCOLS}
 VARIES = ("vantage", "model", "tenant")
+TOLD_BY = ("chosen", "ended", "reported")
 
 
 def check_class(kind: str, found: object, said: str) -> None:
@@ -34,14 +35,20 @@ def check_class(kind: str, found: object, said: str) -> None:
             f"{said}: {found.__name__} is not a frozen dataclass; "
             "put @dataclass(frozen=True) above the class"
         )
-    for name, declared in _methods(PROTOCOLS[kind]).items():
-        _check_method(found, name, declared, f"{said}: {found.__name__}")
+    said = f"{said}: {found.__name__}"
+    if kind != "observers":
+        for name, declared in _methods(PROTOCOLS[kind]).items():
+            _check_method(found, name, declared, said)
+    if kind != "sources":
+        _check_observing(kind, found, said)
 
 
 def check_declarations(kind: str, plugin: object, said: str) -> None:
     """Raises ConfigError when a declaration is missing or cannot be used."""
-    for name in PROTOCOLS[kind].__annotations__:
+    for name in (*PROTOCOLS[kind].__annotations__, "columns"):
         if not hasattr(plugin, name):
+            if name == "columns":
+                continue  # most plugins have none
             raise ConfigError(
                 f"{said}: {type(plugin).__name__} declares no {name}; "
                 f"a {SINGULAR[kind]} declares {', '.join(PROTOCOLS[kind].__annotations__)}"
@@ -63,6 +70,16 @@ def _methods(protocol: type) -> dict[str, Callable[..., Any]]:
         for name, member in vars(protocol).items()
         if inspect.isfunction(member) and not name.startswith("_")
     }
+
+
+def _check_observing(kind: str, found: type, said: str) -> None:
+    """Each of an observer's methods may be left out, but not all of those it is told by."""
+    declared = _methods(Observer)
+    there = [name for name in declared if hasattr(found, name)]
+    for name in there:
+        _check_method(found, name, declared[name], said)
+    if kind == "observers" and not any(name in there for name in TOLD_BY):
+        raise ConfigError(f"{said} has none of {', '.join(TOLD_BY)}; an observer has one at least")
 
 
 def _check_method(found: type, name: str, declared: Callable[..., Any], said: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.api import Decision, Outcome
+from gateway.api import Decision, Outcome, Report
 
 
 class Ledger(Protocol):
@@ -18,6 +18,9 @@ class Ledger(Protocol):
 
     def ended(self, outcome: Outcome) -> None:
         """Refund exactly ``outcome.charged_ms``, and learn."""
+
+    def reported(self, center: int, report: Report, now: float) -> None:
+        """A center spoke of its load outside an answer."""
 
     def tick(self, now: float) -> None:
         """Periodic upkeep of whole columns; moves ``tick_at`` on."""

@@ -7,7 +7,7 @@ random: at usual shares of eligible centers that is two or three draws, whatever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gateway.api import F32N, Picker, PluginError
+from gateway.api import F32N, Centers, Choice, Picker, PluginError, Query, Table
 from gateway.routing.components import Scalars
 from gateway.routing.guard import Guard
 from gateway.routing.per_request import TIME_ONE_CALL_IN
@@ -23,84 +23,115 @@ from gateway.routing.per_request import TIME_ONE_CALL_IN
 DRAWS_PER_SAMPLE = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pick:
-    """A picker's choice. ``looked_at``: the centers sampled, () when it saw all."""
+    """A picker's choice. ``looked_at``: the centers seen, () when it saw all."""
 
     center: int
     runner_up: int
     looked_at: tuple[int, ...]
+    token: object
 
 
 class Picking:
-    """Calls one picker on sums of ms; owns its random streams."""
+    """Calls one picker on sums of ms; owns its random streams. ``memory``: the picker's own."""
 
-    def __init__(self, name: str, picker: Picker, guard: Guard, centers: int, seed: int) -> None:
+    def __init__(
+        self,
+        table: Table,
+        name: str,
+        picker: Picker,
+        guard: Guard,
+        *,
+        seed: int,
+        memory: Callable[[], Any],
+    ) -> None:
         self.guard = guard
         self.takes_argmin: bool = getattr(picker, "takes_argmin", False)
         self.sample = picker.sample
         self._picker = picker
-        self._centers = centers
+        self._centers = len(table)
+        self._view = Centers(table, picker.reads)
+        self._memory = memory
         self._random = Random(f"{seed}:{name}")
         self._draws = Random(f"{seed}:{name}/sample")
 
-    def pick(self, total_ms: F32N, view: Scalars, now: float) -> Pick | None:
+    def pick(self, total_ms: F32N, view: Scalars, query: Query, now: float) -> Pick | None:
         """Choose among the finite sums; None when there is none. ``view`` is of ``total_ms``."""
         if self.sample is None:
-            return self._pick_of_all(total_ms, now)
+            return self._pick_of_all(total_ms, query, now)
         rows = self._drawn(total_ms, view, self.sample)
         if not rows:
             return None
         sampled_ms: list[float] = [view[row] for row in rows]
-        place = self._place(rows, sampled_ms, now)
-        center = rows[place]
-        others = sorted(
-            (ms, row) for ms, row in zip(sampled_ms, rows, strict=True) if row != center
-        )
-        return Pick(center, others[0][1] if others else -1, tuple(rows))
+        choice = self._choice_of(rows, sampled_ms, query, now)
+        center = rows[choice.position]
+        runner_up, runner_up_ms = -1, inf
+        for row, ms in zip(rows, sampled_ms, strict=True):
+            if row != center and ms < runner_up_ms:
+                runner_up, runner_up_ms = row, ms
+        return Pick(center, runner_up, choice.looked_at or tuple(rows), choice.token)
 
-    def peek(self, total_ms: F32N, view: Scalars, now: float) -> Pick | None:
+    def peek(self, total_ms: F32N, view: Scalars, query: Query, now: float) -> Pick | None:
         """What ``pick`` would choose next, leaving the random streams as they are."""
         states = self._random.getstate(), self._draws.getstate()
         try:
-            return self.pick(total_ms, view, now)
+            return self.pick(total_ms, view, query, now)
         finally:
             self._random.setstate(states[0])
             self._draws.setstate(states[1])
 
-    def _pick_of_all(self, total_ms: F32N, now: float) -> Pick | None:
+    def _pick_of_all(self, total_ms: F32N, query: Query, now: float) -> Pick | None:
         best = int(total_ms.argmin())
         if not total_ms[best] < inf:
             return None
-        center = best
+        choice = Choice(best)
         if not self.takes_argmin:
             seen = total_ms.view()
             seen.flags.writeable = False
-            center = self._asked(seen, None, best, now)
+            choice = self._asked(seen, None, best, query, now)
+        center = choice.position
         others = total_ms.copy()
         others[center] = inf
         runner_up = int(others.argmin())
-        return Pick(center, runner_up if others[runner_up] < inf else -1, ())
+        runner_up = runner_up if others[runner_up] < inf else -1
+        return Pick(center, runner_up, choice.looked_at, choice.token)
 
-    def _place(self, rows: list[int], sampled_ms: Sequence[float], now: float) -> int:
+    def _choice_of(
+        self, rows: list[int], sampled_ms: Sequence[float], query: Query, now: float
+    ) -> Choice:
         best = sampled_ms.index(min(sampled_ms))
         if self.takes_argmin:
-            return best
+            return Choice(best)
         total_ms = np.array(sampled_ms, dtype=np.float32)
-        return self._asked(total_ms, np.array(rows, dtype=np.intp), best, now)
+        return self._asked(total_ms, np.array(rows, dtype=np.intp), best, query, now)
 
-    def _asked(self, total_ms: F32N, candidates: Any, best: int, now: float) -> int:
-        """The picker's position; ``best`` when it fails or is quarantined."""
+    def _asked(
+        self, total_ms: F32N, candidates: Any, best: int, query: Query, now: float
+    ) -> Choice:
+        """The picker's choice; the smallest sum when it is out or breaks the contract."""
         guard = self.guard
         if guard.is_out(now):
-            return best
-        arguments = (_position, self._picker, total_ms, candidates, self._random)
+            return Choice(best)
+        arguments = (
+            _checked,
+            self._picker,
+            total_ms,
+            candidates,
+            self._view.bind(query),
+            query,
+            now,
+            self._random,
+            self._memory(),
+        )
         try:
             if guard.calls % TIME_ONE_CALL_IN:
-                return int(guard.call(*arguments))
-            return int(guard.timed_call(now, *arguments))
+                choice: Choice = guard.call(*arguments)
+            else:
+                choice = guard.timed_call(now, *arguments)
         except PluginError:
-            return best
+            return Choice(best)
+        return choice
 
     def _drawn(self, total_ms: F32N, view: Scalars, size: int) -> list[int]:
         """Up to ``size`` different eligible rows, each as likely as the others."""
@@ -116,10 +147,14 @@ class Picking:
         return self._draws.sample(eligible, min(size, len(eligible)))
 
 
-def _position(picker: Picker, total_ms: F32N, candidates: Any, random: Random) -> int:
-    position = picker.pick(total_ms, candidates, random)
+def _checked(picker: Picker, total_ms: F32N, *arguments: Any) -> Choice:
+    """The picker's answer as a Choice of an eligible position. Raises PluginError."""
+    answer = picker.pick(total_ms, *arguments)
+    choice = answer if isinstance(answer, Choice) else Choice(answer)
+    position = choice.position
     if not isinstance(position, int | np.integer) or not 0 <= position < len(total_ms):
         raise PluginError(f"picked {position!r}; expected a position from 0 to {len(total_ms) - 1}")
     if not total_ms[position] < inf:
         raise PluginError(f"picked position {position}, which is forbidden (its sum is inf)")
-    return int(position)
+    choice.position = int(position)
+    return choice

@@ -41,6 +41,7 @@ from gateway.api import (
     NoCenter,
     Outcome,
     Query,
+    Report,
     Scorer,
     Table,
 )
@@ -51,7 +52,7 @@ from gateway.routing.ledger import Ledger
 from gateway.routing.live import LiveColumns
 from gateway.routing.per_request import PerRequest
 from gateway.routing.picking import Picking
-from gateway.routing.watching import Watcher, declare_columns
+from gateway.routing.watching import Watcher, declare_columns, observes
 
 CITY_TRIES_MAX = 2
 LOOK_AT_LIVE_MASK = 63  # every 64th decision
@@ -129,6 +130,9 @@ class Router:
             self._in_policy_order(parts_ms),
             0.0,
             tried,
+            (),
+            None,
+            now,
         )
 
     def next(self, decision: Decision, now: float) -> Decision:
@@ -169,6 +173,16 @@ class Router:
         for watcher in self._watchers:
             watcher.ended(outcome)
 
+    def reported(self, center: int, report: Report, now: float) -> None:
+        """A center spoke of its load outside an answer: a probe's or an unasked report."""
+        self._ledger.reported(center, report, now)
+        for watcher in self._watchers:
+            watcher.reported(center, report, now)
+
+    def probes(self, now: float) -> list[int]:
+        """The centers the policy wants a report of; to be asked after each ``commit``."""
+        return [center for watcher in self._watchers for center in watcher.probes(now)]
+
     def _sum(self, query: Query, now: float, tried: tuple[int, ...]) -> tuple[Scalars, ...]:
         """Fill the scratch array; returns the views the winner's parts are read from."""
         if self.table.epoch != self._epoch:
@@ -205,7 +219,7 @@ class Router:
         views: tuple[Scalars, ...],
     ) -> Decision:
         total = self._total_view
-        pick = picker.pick(self._total_ms, total, now)
+        pick = picker.pick(self._total_ms, total, query, now)
         if pick is None or not total[pick.center] >= 0.0:
             return self._decide_again(query, now, tried)
         return Decision(
@@ -218,6 +232,8 @@ class Router:
             0.0,
             tried,
             pick.looked_at,
+            pick.token,
+            now,
         )
 
     def _decide_again(self, query: Query, now: float, tried: tuple[int, ...]) -> Decision:
@@ -251,7 +267,7 @@ class Router:
         total_ms = self._total_ms.copy()
         guard = self._picking.guard
         errors = guard.errors
-        picked = self._picking.peek(total_ms, scalars(total_ms), now)
+        picked = self._picking.peek(total_ms, scalars(total_ms), query, now)
         evidence = self._evidence(query, now)
         if guard.errors > errors:
             evidence.notes.append(f"picker {guard.name}: {guard.last_error}; {SMALLEST_INSTEAD}")
@@ -308,9 +324,10 @@ class Router:
 
     def _compile(self, seed: int) -> None:
         policy, table = self.policy, self.table
-        feeders: tuple[Named[Any], ...] = (*policy.sources, *policy.observers)
-        for feeding in feeders:
-            declare_columns(table, feeding.name, dict(feeding.plugin.columns))
+        asking: tuple[Named[Any], ...] = (*policy.filters, *policy.scorers, policy.picker)
+        for feeding in (*policy.sources, *policy.observers, *asking):
+            columns = dict(getattr(feeding.plugin, "columns", {}))
+            declare_columns(table, feeding.name, columns)
         filters = [self._filter(named) for named in policy.filters]
         scorers = [self._scorer(named) for named in policy.scorers]
         live = [s for s in scorers if s.plugin.live]
@@ -329,18 +346,28 @@ class Router:
         # The order the parts are summed and read in, which is not the order of the policy.
         summed = [*live, *(s for c in self._components for s in c.scorers), *asked]
         self._in_policy_order = _reordering([summed.index(scorer) for scorer in scorers])
-        picker = policy.picker
+        picker, guard = policy.picker, self._guard("picker", policy.picker.name)
+        watched: list[tuple[Guard, object]] = [(f.guard, f.plugin) for f in filters]
+        watched += [(s.guard, s.plugin) for s in scorers]
+        watched += [(guard, picker.plugin)]
+        watched = [(known, plugin) for known, plugin in watched if observes(plugin)]
+        watched += [(self._guard("observer", o.name), o.plugin) for o in policy.observers]
+        self._watchers = tuple(
+            Watcher(table, known.name, plugin, known, Random(f"{seed}:{known.kind}:{known.name}"))
+            for known, plugin in watched
+        )
+        self.asks_probes = any(watcher.asks_probes for watcher in self._watchers)
+        remembers = [watcher for watcher in self._watchers if watcher.guard is guard]
         self._picking = Picking(
-            picker.name, picker.plugin, self._guard("picker", picker.name), len(table), seed
+            table,
+            picker.name,
+            picker.plugin,
+            guard,
+            seed=seed,
+            memory=lambda: remembers[0].memory if remembers else None,
         )
         argmin_will_do = self._picking.takes_argmin and self._picking.sample is None
         self._called_picker = None if argmin_will_do else self._picking
-        self._watchers = tuple(
-            Watcher(
-                table, named, self._guard("observer", named.name), Random(f"{seed}:{named.name}")
-            )
-            for named in policy.observers
-        )
 
     def _guard(self, kind: str, name: str, **options: Any) -> Guard:
         guard = Guard(kind, name, self._budget, **options)

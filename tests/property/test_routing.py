@@ -48,9 +48,10 @@ class Up:
 @dataclass(frozen=True)
 class Least:
     sample: int | None = None
+    reads: tuple[str, ...] = ()
     takes_argmin: bool = True
 
-    def pick(self, total_ms, candidates, random):
+    def pick(self, total_ms, candidates, centers, query, now, random, memory):
         return int(total_ms.argmin())
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
 
-from gateway.api import F32N
+from gateway.api import F32N, Centers, Query
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,18 @@ class TwoChoices:
     """Picks the smaller sum of two centers drawn at random."""
 
     sample: ClassVar[int | None] = 2
+    reads: ClassVar[tuple[str, ...]] = ()
     takes_argmin: ClassVar[bool] = True
 
-    def pick(self, total_ms: F32N, candidates: Any, random: Random) -> int:
+    def pick(
+        self,
+        total_ms: F32N,
+        candidates: Any,
+        centers: Centers,
+        query: Query,
+        now: float,
+        random: Random,
+        memory: Any,
+    ) -> int:
         """The first smallest position of the sample."""
         return int(total_ms.argmin())

@@ -67,8 +67,9 @@ class First:
     """Takes the first."""
 
     sample: ClassVar = None
+    reads: ClassVar = ()
 
-    def pick(self, total_ms, candidates, random):
+    def pick(self, total_ms, candidates, centers, query, now, random, memory):
         return 0
 
 

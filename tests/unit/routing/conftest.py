@@ -45,9 +45,10 @@ class Charges:
 @dataclass(frozen=True)
 class Least:
     sample: int | None = None
+    reads: tuple[str, ...] = ()
     takes_argmin: bool = True
 
-    def pick(self, total_ms, candidates, random):
+    def pick(self, total_ms, candidates, centers, query, now, random, memory):
         return int(total_ms.argmin())
 
 
@@ -57,8 +58,9 @@ class Picks:
 
     answer: Callable[..., Any]
     sample: int | None = None
+    reads: tuple[str, ...] = ()
 
-    def pick(self, total_ms, candidates, random):
+    def pick(self, total_ms, candidates, centers, query, now, random, memory):
         return self.answer(total_ms, candidates, random)
 
 

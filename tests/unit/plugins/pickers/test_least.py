@@ -9,4 +9,4 @@ from gateway_plugins.pickers.least import Least
 def test_it_keeps_the_promise_of_taking_the_first_smallest(sums):
     total_ms = np.array(sums, np.float32)
     assert Least.takes_argmin
-    assert Least().pick(total_ms, None, Random(1)) == int(total_ms.argmin())
+    assert Least().pick(total_ms, None, None, None, 0.0, Random(1), None) == int(total_ms.argmin())
