@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: serve test check bench verify soak clean
+.PHONY: serve test check bench bench-policies bench-live verify soak clean
 .DEFAULT_GOAL := serve
 
 serve: $(VENV)/.core          ## start the gateway on 127.0.0.1:8080 (admin on 8081)
@@ -27,6 +27,12 @@ check: $(VENV)/.dev           ## format, lint, types, layers
 
 bench: $(VENV)/.dev           ## what a decision costs, beside a plain loop
 	$(BIN)/python bench/router/run.py $(ARGS)
+
+bench-policies: $(VENV)/.dev  ## ours against every known policy, simulated; ARGS=--quick: 2 minutes
+	$(BIN)/nearway bench policies $(ARGS)
+
+bench-live: $(VENV)/.dev      ## the gateway beside the simulator: do they agree?
+	$(BIN)/nearway bench live $(ARGS)
 
 clean:                        ## remove everything that make has made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build reports

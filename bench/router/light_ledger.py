@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 
-from gateway.api import F32N, Decision, Outcome, Table
+from gateway.api import F32N, Decision, Outcome, Report, Table
 
 SLOTS = 8
 TIE_MS = 1e-5
@@ -40,6 +40,13 @@ class LightLedger:
         self._work_ms[center] = work_ms = work_ms if work_ms > 1e-9 else 0.0
         self._queue_ms[center] = work_ms + self._tie_ms[center]
 
+    def reported(self, center: int, report: Report, now: float) -> None:
+        """Reports are not kept."""
+
+    def quantile_ms(self, decision: Decision, q: float) -> float:  # noqa: ARG002 - contract
+        """Nothing is learned, so what is predicted is all there is to say."""
+        return decision.predicted_ms
+
     def tick(self, now: float) -> None:
         """Nothing to tidy."""
 
@@ -54,4 +61,5 @@ def add_standard_columns(table: Table, rtt_ms: F32N, service_ms: dict[str, float
     table.add_row_table(
         "service_ms", "model", lambda model: np.full(centers, service_ms[model], np.float32)
     )
+    table.add_row_table("service_spread", "model", lambda _model: np.full(centers, 0.1, np.float32))
     table.add_row_table("resident", "model", lambda _model: np.ones(centers, np.int32))

@@ -40,7 +40,7 @@ from gateway.loading import Registry, build_policy
 from gateway.routing import Ledger, Router
 from gateway.wan import load_cities
 
-POLICY = "predicted_latency"
+POLICY = "predicted_completion"
 SERVICE_MS = {"blast-furnace": 0.3, "rail-inspection": 2.0, "grid-load": 0.2}
 SEED = 1
 RATE_PER_S = 7_500.0

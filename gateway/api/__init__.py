@@ -35,6 +35,7 @@ from gateway.api.plugins import (
 )
 from gateway.api.policy import BuiltPolicy, Named
 from gateway.api.query import F32N, Choice, Decision, Explanation, Query
+from gateway.api.rings import check_ring, nearest_ring
 from gateway.api.snapshot import Array, Centers, RowTable, Table
 from gateway.api.tensors import (
     DTYPES,
@@ -97,4 +98,6 @@ __all__ = [
     "Unsupported",
     "UnsupportedMedia",
     "Varies",
+    "check_ring",
+    "nearest_ring",
 ]

@@ -55,6 +55,8 @@ class Scorer(Protocol):
     """Adds milliseconds. ``live``: ``ms`` returns a column itself, read at every request.
 
     A cached row is made again when something it ``reads`` moved; ``now`` alone moves nothing.
+    A class that says ``is_time = False`` charges what is no time (money, carbon, a risk): it
+    ranks, but is left out of what is predicted.
     """
 
     varies_by: ClassVar[tuple[Varies, ...] | None]

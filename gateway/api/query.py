@@ -39,11 +39,11 @@ class Choice:
 class Decision:
     """One answer of the router, with its reasons.
 
-    ``predicted_ms`` is the winning sum, ``runner_up_ms`` the next best (there is none: inf, and
-    ``runner_up`` is -1), ``parts_ms`` the winner's cost by scorer in policy order,
-    ``charged_ms`` what was added to the center's work and must be refunded exactly, ``tried``
-    the centers masked before, ``looked_at`` the rows the picker saw (empty: all) and ``token``
-    what it left for ``chosen``. ``now`` is the instant it was made.
+    ``predicted_ms`` is the winning sum, less what is no time (``is_time``); ``runner_up_ms`` the
+    next best sum, whole (there is none: inf, and ``runner_up`` is -1); ``parts_ms`` the winner's
+    cost by scorer in policy order; ``charged_ms`` what was added to the center's work and must
+    be refunded exactly; ``tried`` the centers masked before; ``looked_at`` the rows the picker
+    saw (empty: all) and ``token`` what it left for ``chosen``; ``now`` the instant it was made.
     """
 
     query: Query

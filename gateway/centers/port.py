@@ -76,6 +76,7 @@ class Failed:
 Event = Sent | Head | Chunk | Answered | Failed
 OnEvent = Callable[[Event], None]
 Cancel = Callable[[], None]
+OnReport = Callable[[Report | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,13 @@ class CenterPort(Protocol):
     def start(self, attempt: Attempt, on_event: OnEvent) -> Cancel:
         """Begin an attempt; see the module's theory of operation."""
 
-    def probe(self, on_result: Callable[[bool], None]) -> None:
-        """Is it alive? Exercises the path and the center; answers once."""
+    def probe(self, vantage: int, on_result: OnReport) -> None:
+        """Ask for a report, along the path from ``vantage``; ``queue_ms``, ``service_ms`` are 0.
+
+        Exercises the path and the center. ``on_result`` is called at most once and never from
+        within: with None when the center refuses or fails, and not at all when nothing comes
+        back. The caller keeps the time.
+        """
 
     async def index(self) -> tuple[ModelState, ...]:
         """Every model this center declares, and its state."""

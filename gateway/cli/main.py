@@ -10,10 +10,11 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from gateway import __version__
 from gateway.api import NearwayError
-from gateway.cli import config, explain, load, models, plugins, serve, verify
+from gateway.cli import bench, config, explain, load, models, plugins, serve, simulate, verify
 
 COULD_NOT_RUN = 3
 
@@ -46,8 +47,17 @@ app.command("serve")(serve.command)
 app.command("verify")(verify.command)
 app.command("load")(load.command)
 app.command("explain")(explain.command)
+app.command("simulate")(simulate.command)
+app.command(
+    "bench",
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    },
+)(bench.command)
 app.add_typer(models.app, name="models")
-app.command("plugins")(plugins.command)
+app.add_typer(plugins.app, name="plugins")
 app.add_typer(config.app, name="config")
 
 
@@ -62,7 +72,10 @@ def main() -> None:
         sys.exit(130)
     except NearwayError as error:
         Console(stderr=True, soft_wrap=True).print(
-            f"[bold red]error[/] {type(error).__name__}:", str(error), markup=True, highlight=False
+            f"[bold red]error[/] {type(error).__name__}:",
+            escape(str(error)),
+            markup=True,
+            highlight=False,
         )
         sys.exit(COULD_NOT_RUN)
     sys.exit(code if isinstance(code, int) else 0)

@@ -19,7 +19,7 @@ import msgspec
 from gateway.api import ConfigError
 from gateway.config.settings import SHIPPED_POLICIES, Policy, Section, Settings
 
-_PATH_KEYS = (("fleet", "file"), ("models", "dirs"))
+_PATH_KEYS = (("fleet", "file"), ("models", "dirs"), ("telemetry", "decision_log"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,19 @@ def load_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
 
 
 def _check_policy(settings: Settings, where: str) -> None:
-    wanted = settings.routing.policy
-    if wanted not in settings.policies:
-        raise ConfigError(
-            f"{where}: routing.policy = {wanted!r} is not defined; known: "
-            f"{', '.join(sorted(settings.policies))}. Add a [policies.{wanted}] table or name one."
-        )
+    routing = settings.routing
+    wanted_by = {
+        "policy": routing.policy,
+        "fallback": routing.fallback or routing.policy,
+        "shadow.policy": routing.shadow.policy or routing.policy,
+    }
+    for key, wanted in wanted_by.items():
+        if wanted not in settings.policies:
+            raise ConfigError(
+                f"{where}: routing.{key} = {wanted!r} is not defined; known: "
+                f"{', '.join(sorted(settings.policies))}. Add a [policies.{wanted}] table or "
+                "name one."
+            )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -118,13 +125,13 @@ def _explain(message: str) -> str:
 
 def known_keys(place: str) -> list[str]:
     """The keys of a section by its dotted place; a policy's for ``policies[...]``."""
-    struct: type[Section] = Settings
     if place.startswith("policies"):
-        struct = Policy
-    elif place:
-        default = getattr(Settings(), place.split(".")[0].split("[")[0], None)
-        struct = type(default) if isinstance(default, Section) else Settings
-    return sorted(struct.__struct_fields__)
+        return sorted(Policy.__struct_fields__)
+    section: Section = Settings()
+    for name in place.split("."):
+        inner = getattr(section, name.split("[")[0], None)
+        section = inner if isinstance(inner, Section) else section
+    return sorted(section.__struct_fields__)
 
 
 def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

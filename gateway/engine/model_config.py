@@ -37,6 +37,11 @@ class Service(Section, frozen=True):
     median_ms: Positive
     sigma: NonNegative = 0.0
 
+    @property
+    def mean_ms(self) -> float:
+        """The mean of the distribution."""
+        return self.median_ms * math.exp(self.sigma**2 / 2.0)
+
 
 class ModelConfig(Section, frozen=True):
     """What the operator says of a model; the rest is discovered from the file."""

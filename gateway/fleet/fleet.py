@@ -21,8 +21,9 @@ import numpy as np
 
 from gateway.api import F32N, BoolN, Decision, Outcome, Report, Table
 from gateway.fleet.cells import cells_of
-from gateway.fleet.health import REQUEST_FAULTS, Health, blames_center
+from gateway.fleet.health import REQUEST_FAULTS, SILENT, Health, blames_center, silence_of
 from gateway.fleet.network import Network
+from gateway.fleet.residuals import Residuals
 from gateway.fleet.service import Service, unknown_model
 from gateway.fleet.tuning import FleetTuning
 from gateway.fleet.work import Work
@@ -51,8 +52,11 @@ class Fleet:
         self._published = self._service.published
         self._path_offers = self._network.offers
         self._center_offers = self._service.offers
-        self._health = Health([c.region for c in table.centers], random, settings.health)
+        self.residuals = Residuals(table.centers)
+        places = [(c.region, c.zone) for c in table.centers]
+        self._health = Health(places, random, settings.health)
         self._troubled = self._health.troubled
+        self._on_trial = self._health.on_trial
         self._healthy = table.add_column("healthy", "i4", 1)
         self._error_rate = cells_of(table.add_column("error_rate", "f4"))
         self._report_age_s = table.add_column("report_age_s", "f8", np.inf)
@@ -79,6 +83,7 @@ class Fleet:
                 f"expected ({len(self._table)},): one flag a center"
             )
         self._service.add_model(name, run_ms)
+        self.residuals.forget(name)
         row = self._resident.rows.get(name)
         if row is None:
             row = self._resident.rows[name] = np.zeros(len(self._table), dtype=np.int32)
@@ -112,6 +117,8 @@ class Fleet:
             self._table.epoch += 1
         if self._center_offers and self._service.take(center):
             self._table.epoch += 1
+        if self._on_trial and center in self._on_trial:
+            self._health_changed(center, stage_changed=self._health.charged(center))
 
     def ended(self, outcome: Outcome) -> None:
         """Refund a decision and learn from how it ended; exactly once per charge."""
@@ -122,6 +129,7 @@ class Fleet:
             return
         now, report = outcome.now, outcome.report
         self._answers[center] += 1
+        self.residuals.learn(center, outcome.model, outcome.predicted_ms, outcome.attempt_ms)
         if report is None:
             # A center that reports nothing: network is what the predicted service leaves.
             rest_ms = max(0.0, outcome.attempt_ms - outcome.charged_ms)
@@ -134,14 +142,24 @@ class Fleet:
                 outcome.vantage, center, network_ms if network_ms > 0.0 else 0.0, now
             )
             self._service.learn(outcome.model, center, service_ms, now)
-            self._work.reported(center, report)
+            self._work.reported(center, report, now)
         if self._troubled[center]:
             self._health_changed(center, stage_changed=self._health.answered(center, now))
 
     def reported(self, center: int, report: Report, now: float) -> None:
         """A center spoke of its load outside an answer (a probe, a pushed report)."""
         self._reported_at[center] = now
-        self._work.reported(center, report)
+        self._work.reported(center, report, now)
+
+    def quantile_ms(self, decision: Decision, q: float) -> float:
+        """How long the attempt may take, in ms: a share ``q`` of such attempts takes less."""
+        model = decision.query.model
+        return decision.predicted_ms * self.residuals.quantile_ratio(decision.center, model, q)
+
+    def interval_ms(self, decision: Decision) -> tuple[float, float]:
+        """Where 90 % of such attempts end, in ms: [q05, q95]."""
+        low, high = self.residuals.interval(decision.center, decision.query.model)
+        return decision.predicted_ms * low, decision.predicted_ms * high
 
     # ---- time -----------------------------------------------------------------------------
 
@@ -157,8 +175,9 @@ class Fleet:
         elapsed_s = 0.0 if self._settled_at is None else now - self._settled_at
         self._settled_at = self._now = now
         self._service.settle(now)
+        self.residuals.settle(now)
         self._network.offer_due(now)
-        self._work.settle(self._service.mean_ms(), elapsed_s)
+        self._work.settle(self._service.mean_ms(), elapsed_s, now)
         np.subtract(now, self._reported_at, out=self._report_age_s)
         self._table.touch("report_age_s")
 
@@ -193,17 +212,29 @@ class Fleet:
         self._service.not_measured(center, now)
         if outcome.ending == "cancelled":
             self._cancelled[center] += 1
+            self._unjudged(center)
             return
         self._errors[center] += 1
         if outcome.reason in REQUEST_FAULTS:
+            self._unjudged(center)
             return
         # A fast error must not make its center look idle: what was predicted stays, fading.
         self._work.linger(center, outcome.charged_ms)
-        tuning = self._settings.health
-        if blames_center(outcome.reason, outcome.attempt_ms, outcome.predicted_ms, tuning):
-            self._now = now
+        self._now = now
+        if outcome.reason in SILENT and outcome.report is None:
+            tuning = self._settings.health
+            proof = silence_of(outcome.attempt_ms, outcome.predicted_ms, tuning)
+            changed = self._health.silent(center, proof, now)
+        elif blames_center(outcome.reason):
             changed = self._health.erred(center, outcome.reason, now)
-            self._health_changed(center, stage_changed=changed)
+        else:
+            self._unjudged(center)
+            return
+        self._health_changed(center, stage_changed=changed)
+
+    def _unjudged(self, center: int) -> None:
+        if self._on_trial and center in self._on_trial:
+            self._health_changed(center, stage_changed=self._health.unjudged(center))
 
     def _health_changed(self, center: int, *, stage_changed: bool) -> None:
         """Bring the columns in line with the conditions; a change of health bumps the epoch."""
@@ -211,7 +242,7 @@ class Fleet:
         self._table.touch("error_rate")
         if not stage_changed:
             return
-        in_service = np.array(self._health.in_service(), dtype=np.int32)
+        in_service = self._health.in_service()
         if np.array_equal(in_service, self._healthy):
             return
         self._healthy[:] = in_service
@@ -224,7 +255,7 @@ class Fleet:
         return {
             "center": self._table.centers[center].id,
             "healthy": bool(self._healthy[center]),
-            "health": "draining" if it.draining else it.stage,
+            "health": self._stage(center),
             "reason": self._why(center, now),
             "since_s": max(0.0, now - it.since),
             "in_flight": self._work.in_flight(center),
@@ -240,10 +271,17 @@ class Fleet:
             "cancelled": self._cancelled[center],
         }
 
+    def _stage(self, center: int) -> str:
+        it = self._health.conditions[center]
+        if it.draining:
+            return "draining"
+        slow = it.stage == "ok" and self._service.slow_since(center)
+        return "slow" if slow else it.stage
+
     def _why(self, center: int, now: float) -> str:
         paths = self._network.slow_paths(center)
         parts = (
-            self._health.why(center, now),
+            self._health.conditions[center].why(now),
             self._service.slow_since(center),
             f"{paths} paths slower than usual" if paths else "",
         )

@@ -1,14 +1,28 @@
 """Health: when a center is taken out, and how it comes back. A pure state machine.
 
-    ok ──refused once──────────────> ejected ──probe alive──> half_open ──answer──> ok
-    ok ──errors: CUSUM reaches 3──>  ejected <──any error──── half_open
+    ok ──refused once────────────> ejected ──probe alive──> half_open ──answer──> returning
+    ok ──silence reaches 3───────>    ^                         │                  │     │
+    ok ──errors: CUSUM reaches 3─>    │<──any error─────────────┴──────────────────┘     │
+    ok ──its zone, region trips──>    └── (ok <── 1, 2, 4, 8 answered in rounds) <───────┘
 
-* *Refused* (``center_down``: refused, lost, silent) ejects at once and always.
+* *Refused* (``center_down``: refused or lost) ejects at once and always.
+* *Silent*: an attempt was cut off, or ran into its deadline, without a word. Each counts by
+  the patience it was given, and an answer wipes the count out: a center that answers others is
+  not dead, and one black hole is found after three attempts.
 * *Other errors* of the center are summed, S = max(0, S + e - 0.1) with e = 1 for an error
-  and 0 for an answer. They eject at 3, unless half of the region is out already; and while
-  fewer than half of all centers are in service such ejections are ignored (panic).
-* Each ejection without ``forgive_s`` of peace before it lasts twice as long as the last.
+  and 0 for an answer. They eject at 3, but no more than 30 % of a zone or region.
+* *Breakers*: more than half of a zone or region gone bad within a second takes out the rest.
+* *Panic*: while fewer than half of all centers are in service only refusals count. Silence and
+  errors everywhere may be the gateway's own trouble.
+* A *penalty* lasts a second, doubling with each ejection or unanswered probe that follows
+  within ``forgive_s`` of peace, spread by 20 %. When a center that was out answers a request
+  (a probe may pass where requests fail), those of its region are probed soon.
+* *Slow start*: what returns is given one request, then two at once, four, eight; between two
+  rounds it is out of the choice, so nothing is asked of the requests of others.
 * What the request did wrong, or a budget too small, is not the center's error.
+
+A center that is slow without errors is not ejected: its time is predicted, it is chosen when
+it is the best nonetheless, and looked at again by single requests (``service``, ``revisit``).
 
 Nothing here knows a table: ``in_service`` says what the column should hold.
 """
@@ -16,156 +30,201 @@ Nothing here knows a table: ``in_service`` says what the column should hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.fleet.breakers import Breakers
+from gateway.fleet.condition import Cause, Condition
 from gateway.fleet.tuning import HealthTuning
 
-Stage = Literal["ok", "ejected", "half_open"]
-Cause = Literal["", "refused", "errors"]
-
 REFUSED = frozenset({"center_down"})
+SILENT = frozenset({"timed_out", "deadline_exceeded"})
 REQUEST_FAULTS = frozenset(
     {"invalid_request", "not_found", "too_large", "unsupported_media", "unsupported"}
 )
-NOT_ITS_FAULT = REQUEST_FAULTS | {"overloaded", "center_busy", "no_center"}
+NOT_ITS_FAULT = REQUEST_FAULTS | {"overloaded", "center_busy", "no_center", *SILENT}
 
 
-@dataclass(slots=True)
-class Condition:
-    """What is known of one center's health. Times are monotonic seconds."""
-
-    stage: Stage = "ok"
-    cause: Cause = ""
-    since: float = 0.0
-    draining: bool = False
-    cusum: float = 0.0
-    error_rate: float = 0.0
-    in_a_row: int = 0
-    last_error: str = ""
-    last_error_at: float = 0.0
-    strikes: int = 0
-    probe_at: float = 0.0
-
-
-def blames_center(
-    reason: str, attempt_ms: float, predicted_ms: float, tuning: HealthTuning
-) -> bool:
-    """Whether an error with this reason is the center's."""
-    if reason == "deadline_exceeded":
-        return attempt_ms > tuning.late_factor * predicted_ms + tuning.late_ms
+def blames_center(reason: str) -> bool:
+    """Whether an error that the center itself told is its own."""
     return reason not in NOT_ITS_FAULT
 
 
+def silence_of(attempt_ms: float, predicted_ms: float, tuning: HealthTuning) -> float:
+    """What an attempt without a word proves, 0 to 1, by how patient it was.
+
+    Nothing when it was given up before the answer was predicted, everything from
+    ``silent_factor`` times the prediction on.
+    """
+    if not 0.0 <= predicted_ms <= attempt_ms:
+        return 0.0
+    patient_ms = tuning.silent_factor * predicted_ms
+    return 1.0 if attempt_ms >= patient_ms else attempt_ms / patient_ms
+
+
 class Health:
-    """The condition of every center. Events change it, and return True when a stage changed:
-    then ``in_service`` may read differently.
+    """The condition of every center. Events change it, and return True when ``in_service``
+    reads differently or a stage changed.
+
+    ``places``: (region, zone) of every center, in row order.
     """
 
-    def __init__(self, regions: Sequence[str], random: Random, tuning: HealthTuning) -> None:
-        self._members: dict[str, list[int]] = {}
-        for center, region in enumerate(regions):
-            self._members.setdefault(region, []).append(center)
-        self._regions = tuple(regions)
+    def __init__(
+        self, places: Sequence[tuple[str, str]], random: Random, tuning: HealthTuning
+    ) -> None:
+        self._breakers = Breakers(places, tuning)
         self._random = random
         self._tuning = tuning
-        self.conditions = [Condition() for _ in regions]
-        self.troubled = bytearray(len(regions))  # 1: an answer has something to heal
+        self._out: set[int] = set()
+        self._drained = 0
+        self._standing = len(places)  # neither ejected nor draining
+        self._panic = False
+        self._serving = np.ones(len(places), dtype=np.int32)
+        self.conditions = [Condition() for _ in places]
+        self.troubled = bytearray(len(places))  # 1: an answer has something to heal
+        self.on_trial: set[int] = set()  # half open or returning: charges count
 
     # ---- events ---------------------------------------------------------------------------
 
     def erred(self, center: int, reason: str, now: float) -> bool:
         """An error that is the center's own."""
-        it = self.conditions[center]
-        self.troubled[center] = 1
-        it.in_a_row += 1
-        it.last_error = reason
-        it.last_error_at = now
-        it.error_rate += self._tuning.error_gain * (1.0 - it.error_rate)
-        it.cusum = min(it.cusum + 1.0 - self._tuning.drift, self._tuning.limit + 1.0)
+        it = self._note(center, reason, now)
+        it.silence = 0.0 if reason not in REFUSED else it.silence
+        self._count_error(it)
         if reason in REFUSED:
-            if it.stage != "ejected":
-                return self._eject(center, "refused", now)
-            changed, it.cause = it.cause != "refused", "refused"
-            return changed
-        full = it.cusum >= self._tuning.limit and self._region_has_room(center)
-        if it.stage == "half_open" or (it.stage == "ok" and full):
+            return self._goes_bad(center, "refused", now)
+        if it.stage in ("half_open", "returning"):
             return self._eject(center, "errors", now)
-        return False
+        return self._has_many_errors(center, now)
+
+    def silent(self, center: int, proof: float, now: float) -> bool:
+        """An attempt was given up without a word from the center; ``proof``: ``silence_of``."""
+        if proof <= 0.0:
+            return self.unjudged(center)
+        it = self._note(center, "silent", now)
+        it.silence = min(it.silence + proof, self._tuning.silent_limit)
+        if it.silence >= self._tuning.silent_limit:
+            return self._goes_bad(center, "silent", now)
+        if it.stage in ("half_open", "returning"):
+            return self._eject(center, "silent", now)
+        if proof < 1.0:
+            return False
+        self._count_error(it)
+        return self._has_many_errors(center, now)
 
     def answered(self, center: int, now: float) -> bool:
         """A good answer; call when ``troubled[center]``, otherwise it changes nothing."""
         it = self.conditions[center]
         it.in_a_row = 0
+        it.silence = 0.0
         it.cusum = max(0.0, it.cusum - self._tuning.drift)
         it.error_rate -= self._tuning.error_gain * it.error_rate
-        back = it.stage == "half_open"
-        if back:
-            it.stage, it.cause, it.since, it.cusum = "ok", "", now, 0.0
+        changed = it.waiting > 0 and self._round_goes_on(center, now)
         if it.stage == "ok" and it.cusum == 0.0 and it.error_rate < 1e-3:
             it.error_rate = 0.0
             self.troubled[center] = 0
-        return back
+        return changed
+
+    def unjudged(self, center: int) -> bool:
+        """An attempt ended that says nothing of the center: a returning one is owed another."""
+        it = self.conditions[center]
+        if center not in self.on_trial or not it.waiting:
+            return False
+        it.waiting -= 1
+        it.allowed += 1
+        return self._refresh(center)
+
+    def charged(self, center: int) -> bool:
+        """A request goes to a center that is ``on_trial``."""
+        it = self.conditions[center]
+        it.waiting += 1
+        it.allowed = max(0, it.allowed - 1)
+        return self._refresh(center)
 
     def probed(self, center: int, now: float, *, alive: bool) -> bool:
         """The answer of a probe; meaningful for an ejected center only."""
         it = self.conditions[center]
         if it.stage != "ejected":
             return False
-        if alive:
-            it.stage, it.since = "half_open", now
-            return True
-        it.strikes += 1
-        it.probe_at = now + self._penalty_s(it.strikes)
-        return False
+        if not alive:
+            it.strikes += 1
+            it.probe_at = now + self._penalty_s(it.strikes)
+            return False
+        it.stage, it.since = "half_open", now
+        it.round, it.allowed, it.waiting = 1, 1, 0
+        self._out.discard(center)
+        self.on_trial.add(center)
+        if not it.draining:
+            self._standing += 1
+        self._settle(center)
+        return True
 
     def due(self, now: float) -> list[int]:
         """Ejected centers to probe now; each is named once until its probe is overdue."""
         centers = [
-            center
-            for center, it in enumerate(self.conditions)
-            if it.stage == "ejected" and now >= it.probe_at
+            center for center in sorted(self._out) if now >= self.conditions[center].probe_at
         ]
         for center in centers:
             self.conditions[center].probe_at = now + self._tuning.probe_s
         return centers
 
-    def drain(self, center: int, *, draining: bool) -> None:
+    def drain(self, center: int, *, draining: bool) -> bool:
         """Take it out by hand, or put it back."""
-        self.conditions[center].draining = draining
+        it = self.conditions[center]
+        if it.draining == draining:
+            return False
+        step = -1 if draining else 1
+        it.draining = draining
+        self._drained -= step
+        if it.stage != "ejected":
+            self._standing += step
+        return self._settle(center)
 
     # ---- what it means --------------------------------------------------------------------
 
-    def in_service(self) -> list[bool]:
-        """Which centers may be chosen, in row order."""
-        asked = [it for it in self.conditions if not it.draining]
-        standing = sum(1 for it in asked if it.stage != "ejected")
-        panic = standing < self._tuning.panic_share * len(asked)
-        return [
-            not it.draining and (it.stage != "ejected" or (panic and it.cause == "errors"))
-            for it in self.conditions
-        ]
-
-    def why(self, center: int, now: float) -> str:
-        """The condition in words, empty when there is nothing to tell."""
-        it = self.conditions[center]
-        parts = ["draining"] if it.draining else []
-        ago = f"last {max(0.0, now - it.last_error_at):.1f} s ago"
-        if it.stage == "ejected":
-            what = (
-                f"refused {it.in_a_row} times in a row"
-                if it.cause == "refused"
-                else f"{it.error_rate:.0%} recent errors ({it.last_error})"
-            )
-            parts.append(f"{what}, {ago}; next probe in {max(0.0, it.probe_at - now):.1f} s")
-        elif it.stage == "half_open":
-            parts.append(f"a probe was answered, waiting for the first answer; {it.last_error}")
-        elif it.cusum > 0.0:
-            parts.append(f"{it.error_rate:.0%} recent errors ({it.last_error}), {ago}")
-        return "; ".join(parts)
+    def in_service(self) -> NDArray[np.int32]:
+        """int32[N]: 1 where a center may be chosen, in row order. A view, not to be written."""
+        return self._serving
 
     # ---- its pieces -----------------------------------------------------------------------
+
+    def _note(self, center: int, reason: str, now: float) -> Condition:
+        it = self.conditions[center]
+        self.troubled[center] = 1
+        it.in_a_row += 1
+        it.last_error = reason
+        it.last_error_at = now
+        it.waiting = max(0, it.waiting - 1)
+        return it
+
+    def _count_error(self, it: Condition) -> None:
+        it.error_rate += self._tuning.error_gain * (1.0 - it.error_rate)
+        it.cusum = min(it.cusum + 1.0 - self._tuning.drift, self._tuning.limit + 1.0)
+
+    def _has_many_errors(self, center: int, now: float) -> bool:
+        it = self.conditions[center]
+        if it.stage != "ok" or it.cusum < self._tuning.limit:
+            return False
+        room = self._breakers.has_room(center, self._out.__contains__)
+        return self._goes_bad(center, "errors", now, eject=room)
+
+    def _goes_bad(self, center: int, cause: Cause, now: float, *, eject: bool = True) -> bool:
+        """Take it out, and with it what its zone or region has left when that trips."""
+        it = self.conditions[center]
+        changed = False
+        if it.stage != "ejected":
+            changed = eject and self._eject(center, cause, now)
+        elif cause == "refused" and it.cause != "refused":
+            it.cause = cause
+            changed = self._refresh(center)
+        tripped = self._breakers.went_bad(center, now)
+        if tripped is not None:
+            for member in tripped.members:
+                if self.conditions[member].stage != "ejected":
+                    changed |= self._eject(member, tripped.kind, now)
+        return changed
 
     def _eject(self, center: int, cause: Cause, now: float) -> bool:
         it = self.conditions[center]
@@ -173,8 +232,40 @@ class Health:
             it.strikes = 0
         it.strikes += 1
         it.stage, it.cause, it.since = "ejected", cause, now
+        it.allowed = it.waiting = it.round = 0
         it.probe_at = now + self._penalty_s(it.strikes)
+        self.troubled[center] = 1
+        self._out.add(center)
+        self.on_trial.discard(center)
+        if not it.draining:
+            self._standing -= 1
+        self._settle(center)
         return True
+
+    def _round_goes_on(self, center: int, now: float) -> bool:
+        """A request of a slow start was answered; the next round begins when all were."""
+        it = self.conditions[center]
+        it.waiting -= 1
+        if it.waiting or it.allowed:
+            return False
+        if it.stage == "half_open":
+            self._ask_mates(center, now)
+        it.round *= 2
+        it.cusum = 0.0
+        if it.round > self._tuning.return_max:
+            it.stage, it.cause, it.since, it.round = "ok", "", now, 0
+            self.on_trial.discard(center)
+        else:
+            it.stage, it.allowed = "returning", it.round
+        self._refresh(center)
+        return True
+
+    def _ask_mates(self, center: int, now: float) -> None:
+        """It answers requests again, so its region may: the others are probed soon."""
+        for mate in self._breakers.mates(center):
+            soon = now + self._tuning.mates_s * self._random.random()
+            other = self.conditions[mate]
+            other.probe_at = min(other.probe_at, soon)
 
     def _penalty_s(self, strikes: int) -> float:
         """Doubling from ``penalty_s``, spread so that many do not return in step."""
@@ -182,8 +273,27 @@ class Health:
         spread = 1.0 + self._tuning.jitter * (2.0 * self._random.random() - 1.0)
         return min(penalty, self._tuning.penalty_s_max) * spread
 
-    def _region_has_room(self, center: int) -> bool:
-        """One more may be ejected for errors: at most half of a region, at least one."""
-        members = self._members[self._regions[center]]
-        out = sum(1 for member in members if self.conditions[member].stage == "ejected")
-        return out + 1 <= max(1, int(self._tuning.region_share * len(members)))
+    def _settle(self, center: int) -> bool:
+        """One center stands or no longer does: is it panic, and who serves?"""
+        asked = len(self.conditions) - self._drained
+        panic = self._standing < self._tuning.panic_share * asked
+        if panic == self._panic:
+            return self._refresh(center)
+        self._panic = panic
+        changed = [self._refresh(each) for each in range(len(self.conditions))]
+        return any(changed)
+
+    def _refresh(self, center: int) -> bool:
+        it = self.conditions[center]
+        if it.draining:
+            serves = False
+        elif it.stage == "ok":
+            serves = True
+        elif it.stage == "ejected":
+            serves = self._panic and it.cause != "refused"
+        else:
+            serves = self._panic or it.allowed > 0
+        if bool(self._serving[center]) == serves:
+            return False
+        self._serving[center] = serves
+        return True

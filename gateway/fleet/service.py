@@ -9,6 +9,8 @@ Theory of operation. ``service_ms[model][center]`` = run_ms × declared speed ×
   enough for a revisit and that no answer confirms fades.
 * α, a model's *factor*, is what all centers have in common: the median over centers of the
   same log ratio. A wrong profile is learned once, and one slow center never moves it.
+* *Spread* is the standard deviation of the log ratio around the center's slow average, one
+  value a model: how far an execution may be from what is expected of it.
 * A center much slower than the fleet's median gets no more answers; it is looked at again
   with one request at a time (see ``revisit``).
 
@@ -18,7 +20,7 @@ see rows that are rewritten only when a factor moved noticeably. Errors teach no
 
 from __future__ import annotations
 
-from math import exp, inf, log
+from math import exp, inf, log, sqrt
 
 import numpy as np
 
@@ -133,10 +135,14 @@ class ModelTimes:
         "ratio",
         "row",
         "settled_answers",
+        "spread",
+        "squared",
     )
 
     def __init__(self, declared: Array) -> None:
         self.declared = declared
+        self.squared = 0.0  # mean squared log deviation
+        self.spread: Array = np.zeros(len(declared), dtype=np.float32)  # its root, as published
         self.factor = 0.0
         self.answers = 0
         self.settled_answers = 0
@@ -161,7 +167,9 @@ class ModelTimes:
 
 
 class Service:
-    """Owns the row table ``service_ms`` (float32[N] a model, ms) and the column ``speed``."""
+    """Owns the column ``speed`` and two row tables by model: ``service_ms`` (float32[N], ms) and
+    ``service_spread`` (float32[N], log units: a share of ``service_ms`` while it is small).
+    """
 
     def __init__(self, table: Table, settings: FleetTuning) -> None:
         self._table = table
@@ -173,6 +181,7 @@ class Service:
         table.columns["speed"][:] = self._factors
         self._shown = np.zeros(len(table))  # the log factor in force, a center
         self._rows = table.add_row_table("service_ms", "model", unknown_model)
+        self._spreads = table.add_row_table("service_spread", "model", unknown_model)
         self._models: dict[str, ModelTimes] = {}
         self.published: dict[str, Cells] = {}  # service_ms, for the scalar look-up of a charge
         self._paces: list[Pace | None] = [None] * len(table)
@@ -191,10 +200,14 @@ class Service:
         old = self._models.get(name)
         if old is not None:
             times.row, times.published = old.row, old.published
+            times.spread = old.spread
+            times.spread.fill(0.0)
         self._models[name] = times
         self.published[name] = times.published
         self._rows.rows[name] = times.row
         self._rows.versions.setdefault(name, 0)
+        self._spreads.rows[name] = times.spread
+        self._spreads.versions.setdefault(name, 0)
         self._rewrite(name, times)
 
     def remove_model(self, name: str) -> None:
@@ -202,6 +215,7 @@ class Service:
         self._models.pop(name, None)
         self.published.pop(name, None)
         self._rows.rows.pop(name, None)
+        self._spreads.rows.pop(name, None)
 
     # ---- learning -------------------------------------------------------------------------
 
@@ -228,6 +242,9 @@ class Service:
         if pace is None:
             pace = self._paces[center] = Pace(tuning)
             self._active.append((center, pace))
+        deviation = ratio - pace.slow
+        squared = deviation * deviation
+        times.squared += tuning.spread_gain * ((squared if squared < 1.0 else 1.0) - times.squared)
         alarming = pace.learn(ratio, larger / (larger + tuning.noise_ms), now, tuning)
         if self._slow and center in self._slow and self._looked_again(center, pace, ratio, now):
             return
@@ -289,10 +306,11 @@ class Service:
 
     def _settle_models(self) -> None:
         moved = False
-        for times in self._models.values():
+        for name, times in self._models.items():
             if times.answers == times.settled_answers:
                 continue
             times.settled_answers = times.answers
+            self._settle_spread(name, times)
             common = times.common(self._tuning.model_centers)
             if abs(common) <= self._tuning.publish_share:
                 continue
@@ -309,6 +327,13 @@ class Service:
         self._table.touch("speed")
         for name, times in self._models.items():
             self._rewrite(name, times)
+
+    def _settle_spread(self, name: str, times: ModelTimes) -> None:
+        """Publish the model's spread when it moved noticeably."""
+        spread, shown = sqrt(times.squared), float(times.spread[0])
+        if abs(spread - shown) > self._tuning.spread_publish_share * (shown + 0.05):
+            times.spread.fill(spread)
+            self._table.touch_row("service_spread", name)
 
     def _settle_paces(self, elapsed_s: float) -> None:
         """A slow center's pace waits for a revisit; any other's follows its answers."""

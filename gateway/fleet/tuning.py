@@ -52,7 +52,8 @@ class ServiceTuning:
     centers on, what they have in common is the model's error. ``slow_factor``: above this
     times the fleet's median a center is slow. ``fastest``: no center is believed faster than
     this share of its prior before ``trusted`` answers (a center that fails quickly must not
-    look quick); ``factor_min`` afterwards.
+    look quick); ``factor_min`` afterwards. ``spread_gain``: weight of one answer in a model's
+    squared spread; ``spread_publish_share``: the smallest move of it that readers are told of.
     """
 
     fast_gain: float = 0.3
@@ -71,23 +72,31 @@ class ServiceTuning:
     fastest: float = 0.5
     trusted: int = 200
     factor_min: float = 0.05
+    spread_gain: float = 0.01
+    spread_publish_share: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class WorkTuning:
     """How waiting is predicted.
 
-    ``foreign_services``: work that is not ours fades with this many mean service times
-    (2–3 in simulations), within ``foreign_ms_min..max``; below ``foreign_ms_gone`` it is 0.
-    ``foreign_gain``: weight of one report. ``tie_ms``: step of the least-recently-charged
-    term, above float32 spacing at 50 ms; ``tie_ms_max`` keeps the term below any real cost.
+    ``foreign_services``: believed work of others ages toward the usual with this many mean
+    service times, within ``foreign_ms_min..max``; below ``foreign_ms_gone`` it is 0.
+    ``foreign_gain``: weight of one report in what is believed. ``usual_s``: time over which
+    reports make the usual, each weighing at least ``usual_gain_min``; not heard of for
+    ``unheard_s``, a center's usual fades with ``usual_s``. ``tie_ms``: step of the
+    least-recently-charged term, above float32 spacing at 50 ms; ``tie_ms_max`` keeps the
+    term below any real cost.
     """
 
     foreign_services: float = 2.5
     foreign_ms_min: float = 5.0
     foreign_ms_max: float = 250.0
     foreign_ms_gone: float = 1e-3
-    foreign_gain: float = 0.5
+    foreign_gain: float = 0.3
+    usual_s: float = 2.0
+    usual_gain_min: float = 0.02
+    unheard_s: float = 0.5
     tie_ms: float = 1e-5
     tie_ms_max: float = 0.1
 
@@ -97,27 +106,36 @@ class HealthTuning:
     """When a center is taken out, and for how long.
 
     ``drift``/``limit``: the CUSUM of errors, S = max(0, S + e - drift), ejects at limit: four
-    errors in a row, and never at an error rate below the drift. Penalties double from
-    ``penalty_s`` to ``penalty_s_max``, spread by ``jitter``; after ``forgive_s`` without an
-    ejection they start anew. ``probe_s``: an unanswered probe is sent again after this.
-    ``region_share``: errors eject at most this share of a region; ``panic_share``: with
-    fewer centers in service than this, ejections for errors are ignored (Envoy's panic
-    threshold). ``late_factor``/``late_ms``: a missed deadline is the center's error only when
-    the attempt ran this much longer than predicted; else the budget was too small.
+    errors in a row, and never at an error rate below the drift. ``silent_limit`` patient
+    attempts without a word eject; patient is ``silent_factor`` times the prediction. Penalties
+    double from ``penalty_s`` to ``penalty_s_max``, spread by ``jitter``; after ``forgive_s``
+    without an ejection they start anew. ``probe_s``: an unanswered probe is sent again after
+    this; ``mates_s``: when one center answers again, those of its region are probed within
+    this. ``return_max``: most requests at once in a slow start. ``ejected_share``: errors eject
+    at most this share of a zone or region. ``breaker_*``: more than this share of at least so
+    many centers bad within so many seconds trips a zone or region, and so many zones trip
+    their region. ``panic_share``: with fewer centers in service than this, only refusals count
+    (Envoy's panic threshold).
     """
 
     drift: float = 0.1
     limit: float = 3.0
+    silent_limit: float = 3.0
+    silent_factor: float = 2.5
     penalty_s: float = 1.0
     penalty_s_max: float = 30.0
     jitter: float = 0.2
     forgive_s: float = 60.0
     probe_s: float = 2.0
-    region_share: float = 0.5
+    mates_s: float = 0.2
+    return_max: int = 8
+    ejected_share: float = 0.3
+    breaker_share: float = 0.5
+    breaker_s: float = 1.0
+    breaker_centers_min: int = 3
+    breaker_zones: int = 3
     panic_share: float = 0.5
     error_gain: float = 0.05
-    late_factor: float = 3.0
-    late_ms: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,24 @@
 """Work: how long a request would wait at a center, kept exactly and in place.
 
 Theory of operation. Every request charged adds its predicted service time, every ended one
-takes back exactly what was added. With n of ours in flight at c slots, the next one waits
+takes back exactly what was added. *Foreign* work is what a center reports beyond ours: so
+many requests and so many ms of theirs. With n requests and w ms at c slots in all, the next
+one waits
 
-    wait = own_ms / n × max(0, n + 1 - c) / c          (Little's law over c parallel slots)
+    wait = w / n × max(0, n + 1 - c) / c               (Little's law over c parallel slots)
 
-since n + 1 - c mean executions must end on c slots before it runs. To this add *foreign*
-work (what a report shows beyond ours, fading exponentially) and the *tie term*: 1e-5 ms ×
-the sequence number of the last charge, so that equal centers take turns. The sum is the
-live column ``queue_ms``. With nothing in flight the own part is exactly zero.
+since n + 1 - c mean executions must end on c slots before it runs. The live column
+``queue_ms`` is this and the *tie term*: 1e-5 ms × the sequence number of the last charge, so
+that equal centers take turns. With nothing in flight and nobody else it is exactly that.
+
+*Foreign work ages toward what is usual there, not toward zero.* A report is a snapshot; some
+service times later it says nothing, except what the center's others usually amount to. Were
+old reports faded to zero, the centers longest unheard of would look idle and all gateways
+would go there at once. In simulation (24 centers of one slot, 4 gateways, load 0.8) aging to
+the usual took 14 % off the 99th percentile, more than any other change; a report may even
+weigh little against the usual (``foreign_gain``), and must when it is old: with 16 gateways
+and reports every 100 ms, taking reports at their word herds. The usual follows the reports
+over seconds, and is forgotten when none come, or a center avoided once would be for ever.
 
 What is on the wire counts as ahead, so where the way takes longer than the model runs the
 wait is overestimated. That is kept on purpose: it closes the loop (a center that stops
@@ -30,14 +40,15 @@ from gateway.fleet.tuning import WorkTuning
 
 SLOTS_MAX = 1_000_000
 WORK_MS_MAX = 1e6
+REQUESTS_MIN = 1e-9
 
 
-def wait_ms(own_ms: float, in_flight: int, slots: int) -> float:
+def wait_ms(work_ms: float, requests: float, slots: int) -> float:
     """Predicted wait for a slot of the next request, in ms (module docstring)."""
-    ahead = in_flight + 1 - slots
-    if ahead <= 0 or in_flight <= 0:
+    ahead = requests + 1 - slots
+    if ahead <= 0.0 or requests <= 0.0:
         return 0.0
-    return own_ms * ahead / (slots * in_flight)
+    return work_ms * ahead / (slots * requests)
 
 
 class Work:
@@ -58,10 +69,10 @@ class Work:
         self._work = cells_of(self._work_column)
         self._queue_column = table.add_column("queue_ms", "f4")
         self._queue = cells_of(self._queue_column)
-        self._foreign_array = np.zeros(n)
-        self._foreign = cells_of(self._foreign_array)
-        self._any_foreign = False
-        self._fade_s = np.full(n, tuning.foreign_ms_max / 1e3)
+        self._others = _Others(n, tuning)
+        self._foreign_n = cells_of(self._others.requests)
+        self._foreign_ms = cells_of(self._others.work_ms)
+        self._mean_ms = np.full(n, tuning.foreign_ms_min / tuning.foreign_services)
         self._peak_array = np.zeros(n)
         self._peak = cells_of(self._peak_array)
         self._tie_array = np.array(random.sample(range(n), n), dtype=np.float64) * tuning.tie_ms
@@ -81,14 +92,13 @@ class Work:
         self._tie[center] = tie
         self._in_flight[center] = count
         self._work[center] = own
-        queue = self._foreign[center] + tie if self._any_foreign else tie
         slots = self._slots[center]
-        if count >= slots:
-            wait = own * (count + 1 - slots) / (slots * count)
-            if wait > self._peak[center]:
-                self._peak[center] = wait
-            queue += wait
-        self._queue[center] = queue
+        wait = own * (count + 1 - slots) / (slots * count) if count >= slots else 0.0
+        if wait > self._peak[center]:
+            self._peak[center] = wait
+        if self._others.any:
+            wait = self._wait_ms(center)
+        self._queue[center] = wait + tie
         if tie > self._tie_limit:
             self._rank_ties()
 
@@ -105,52 +115,54 @@ class Work:
         self._own[center] = own
         self._in_flight[center] = count
         self._work[center] = own
-        queue = self._foreign[center] if self._any_foreign else 0.0
-        slots = self._slots[center]
-        if count >= slots:
-            queue += own * (count + 1 - slots) / (slots * count)
-        self._queue[center] = queue + self._tie[center]
+        if self._others.any:
+            wait = self._wait_ms(center)
+        else:
+            slots = self._slots[center]
+            wait = own * (count + 1 - slots) / (slots * count) if count >= slots else 0.0
+        self._queue[center] = wait + self._tie[center]
 
-    def reported(self, center: int, report: Report) -> None:
+    def reported(self, center: int, report: Report, now: float) -> None:
         """A center spoke of its load: what is beyond our own is foreign."""
         slots = report.slots
         if slots > 0:
             if slots != self._slots[center] and slots < SLOTS_MAX:
                 self._set_slots(center, slots)
-            there = report.in_flight
-            if not self._any_foreign and (there < slots or there <= self._count[center]):
-                return
-            seen = self._beyond_own(center, report)
+            there, work = report.in_flight, report.work_ms
+            requests = there - self._count[center]
+            if requests <= 0 or not 0.0 <= work < WORK_MS_MAX:
+                requests, work = 0, 0.0
+            else:
+                work *= requests / there
         else:
-            seen = report.queue_ms - 1.25 * self._peak[center] - 0.25
-        if seen > 0.0 or self._any_foreign:
-            self._blend(center, seen)
+            # No load reported: what this request waited beyond the longest queue of our own.
+            waited = report.queue_ms - 1.25 * self._peak[center] - 0.25
+            work = waited * self._slots[center] if 0.0 < waited < WORK_MS_MAX else 0.0
+            requests = work / max(self._mean_ms.item(center), REQUESTS_MIN)
+        if requests > 0.0 or self._others.any:
+            self._others.seen(center, requests, work, now)
+            self._write_queue(center)
 
     def linger(self, center: int, rest_ms: float) -> None:
         """Keep ``rest_ms`` of a refunded charge as foreign: a fast error earns nothing."""
         if not 0.0 < rest_ms < WORK_MS_MAX:
             return
-        self._foreign[center] += rest_ms
-        self._any_foreign = True
+        self._others.add(center, rest_ms)
         self._write_queue(center)
 
     # ---- each tick ------------------------------------------------------------------------
 
     def fade(self, elapsed_s: float) -> None:
-        """Let foreign work pass; nothing to do while there is none."""
-        if not self._any_foreign or elapsed_s <= 0.0:
+        """Let foreign work age; nothing to do while there is none."""
+        if not self._others.any or elapsed_s <= 0.0:
             return
-        foreign = self._foreign_array
-        foreign *= np.exp(-elapsed_s / self._fade_s)
-        foreign[foreign < self._tuning.foreign_ms_gone] = 0.0
+        self._others.fade(elapsed_s)
         self._write_all()
-        self._any_foreign = bool(foreign.any())
 
-    def settle(self, mean_service_ms: Array, elapsed_s: float) -> None:
-        """Adapt how fast foreign work fades; forget the peak of our own wait."""
-        tuning = self._tuning
-        fade_ms = tuning.foreign_services * mean_service_ms
-        self._fade_s = np.clip(fade_ms, tuning.foreign_ms_min, tuning.foreign_ms_max) / 1e3
+    def settle(self, mean_service_ms: Array, elapsed_s: float, now: float) -> None:
+        """Adapt how fast foreign work ages; forget the peak of our own wait."""
+        self._mean_ms = mean_service_ms
+        self._others.settle(mean_service_ms, elapsed_s, now)
         keep_s = 5e-3 * (self._peak_array + mean_service_ms + 20.0)
         self._peak_array *= np.exp(-max(0.0, elapsed_s) / keep_s)
 
@@ -165,38 +177,28 @@ class Work:
         return self._own[center]
 
     def foreign_ms(self, center: int) -> float:
-        """Wait there that is not ours."""
-        return self._foreign[center]
+        """Predicted service time of others there now."""
+        return self._foreign_ms[center]
 
     # ---- its pieces -----------------------------------------------------------------------
 
-    def _beyond_own(self, center: int, report: Report) -> float:
-        """Predicted wait with everything the center reports, minus that of ours alone."""
-        count, own, slots = self._count[center], self._own[center], self._slots[center]
-        there = report.in_flight
-        if there <= count or not 0.0 <= report.work_ms < WORK_MS_MAX:
+    def _wait_ms(self, center: int) -> float:
+        requests = self._count[center] + self._foreign_n[center]
+        slots = self._slots[center]
+        ahead = requests + 1 - slots
+        if ahead <= 0.0 or requests <= 0.0:
             return 0.0
-        mean_ms = max(report.work_ms / there, own / count if count else 0.0)
-        return wait_ms(mean_ms * there, there, slots) - wait_ms(own, count, slots)
-
-    def _blend(self, center: int, seen_ms: float) -> None:
-        if not seen_ms < WORK_MS_MAX:
-            return
-        known = self._foreign[center]
-        foreign = known + self._tuning.foreign_gain * (max(0.0, seen_ms) - known)
-        self._foreign[center] = foreign if foreign > self._tuning.foreign_ms_gone else 0.0
-        self._any_foreign = True
-        self._write_queue(center)
+        return (self._own[center] + self._foreign_ms[center]) * ahead / (slots * requests)
 
     def _write_queue(self, center: int) -> None:
-        wait = wait_ms(self._own[center], self._count[center], self._slots[center])
-        self._queue[center] = wait + self._foreign[center] + self._tie[center]
+        self._queue[center] = self._wait_ms(center) + self._tie[center]
 
     def _write_all(self) -> None:
-        count, slots = self._in_flight_column, self._slots_column
-        ahead = np.maximum(count + 1 - slots, 0)
-        wait = self._work_column * ahead / (slots * np.maximum(count, 1).astype(np.float64))
-        self._queue_column[:] = wait + self._foreign_array + self._tie_array
+        requests = self._in_flight_column + self._others.requests
+        ahead = np.maximum(requests + 1 - self._slots_column, 0.0)
+        work = self._work_column + self._others.work_ms
+        wait = work * ahead / (self._slots_column * np.maximum(requests, REQUESTS_MIN))
+        self._queue_column[:] = wait + self._tie_array
 
     def _set_slots(self, center: int, slots: int) -> None:
         self._slots[center] = slots
@@ -211,3 +213,78 @@ class Work:
         ties[order] = np.arange(len(ties)) * self._tuning.tie_ms
         self._last_tie = len(ties) * self._tuning.tie_ms
         self._write_all()
+
+
+class _Others:
+    """Foreign requests and their work in ms, as believed now and as usual; float64[N] each."""
+
+    def __init__(self, centers: int, tuning: WorkTuning) -> None:
+        self.any = False
+        self.requests = np.zeros(centers)
+        self.work_ms = np.zeros(centers)
+        self._tuning = tuning
+        self._usual_requests = np.zeros(centers)
+        self._usual_work_ms = np.zeros(centers)
+        self._heard_array = np.full(centers, -np.inf)
+        self._heard = cells_of(self._heard_array)
+        self._fade_s = np.full(centers, tuning.foreign_ms_max / 1e3)
+        self._cells = tuple(
+            (cells_of(now), cells_of(usual))
+            for now, usual in (
+                (self.requests, self._usual_requests),
+                (self.work_ms, self._usual_work_ms),
+            )
+        )
+
+    def seen(self, center: int, requests: float, work_ms: float, now: float) -> None:
+        """A report: it moves what is believed at once, what is usual over ``usual_s``."""
+        tuning = self._tuning
+        since_s = min(now - self._heard[center], tuning.usual_s)  # the first is half believed
+        self._heard[center] = now
+        share = since_s / (since_s + tuning.usual_s)
+        if share < tuning.usual_gain_min:
+            share = tuning.usual_gain_min
+        gain = tuning.foreign_gain
+        for (believed, usual), value in zip(self._cells, (requests, work_ms), strict=True):
+            believed[center] += gain * (value - believed[center])
+            usual[center] += share * (value - usual[center])
+        self.any = True
+
+    def add(self, center: int, work_ms: float) -> None:
+        """One request more, for as long as such things last."""
+        self.requests[center] += 1.0
+        self.work_ms[center] += work_ms
+        self.any = True
+
+    def fade(self, elapsed_s: float) -> None:
+        """What is believed ages toward what is usual; below ``foreign_ms_gone`` it is 0."""
+        keep = np.exp(-elapsed_s / self._fade_s)
+        self.requests -= self._usual_requests
+        self.requests *= keep
+        self.requests += self._usual_requests
+        self.work_ms -= self._usual_work_ms
+        self.work_ms *= keep
+        self.work_ms += self._usual_work_ms
+
+    def settle(self, mean_service_ms: Array, elapsed_s: float, now: float) -> None:
+        """Each slow tick: the pace of aging, and what is usual where nothing is heard."""
+        tuning = self._tuning
+        fade_ms = tuning.foreign_services * mean_service_ms
+        self._fade_s = np.clip(fade_ms, tuning.foreign_ms_min, tuning.foreign_ms_max) / 1e3
+        if not self.any:
+            return
+        unheard = now - self._heard_array > tuning.unheard_s
+        keep = np.where(unheard, np.exp(-max(0.0, elapsed_s) / tuning.usual_s), 1.0)
+        self._usual_requests *= keep
+        self._usual_work_ms *= keep
+        gone = (self.work_ms < tuning.foreign_ms_gone) & (
+            self._usual_work_ms < tuning.foreign_ms_gone
+        )
+        for believed in (
+            self.requests,
+            self.work_ms,
+            self._usual_requests,
+            self._usual_work_ms,
+        ):
+            believed[gone] = 0.0
+        self.any = not bool(gone.all())

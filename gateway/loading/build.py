@@ -62,12 +62,13 @@ def _plugin(registry: Registry, kind: str, item: Item, where: str) -> Named[Any]
         )
     plugin_class = registry.get(kind, name, where)
     where = f"{where} ({name})"
-    plugin = _with_parameters(plugin_class, parameters, where)
+    plugin = with_parameters(plugin_class, parameters, where)
     check_declarations(kind, plugin, where)
     return Named(name, plugin)
 
 
-def _with_parameters(plugin_class: Any, parameters: dict[str, Any], where: str) -> object:
+def with_parameters(plugin_class: Any, parameters: dict[str, Any], where: str) -> object:
+    """An instance of a plugin class. Raises ConfigError, which begins with ``where``."""
     known = {field.name: field for field in fields(plugin_class) if field.init}
     takes = f"it takes {', '.join(known)}" if known else "it takes no parameter"
     for parameter in parameters:

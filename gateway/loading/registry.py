@@ -64,9 +64,20 @@ class Registry:
             for point in entry_points(group=f"gateway.{kind}")
         )
 
+    def plus(self, offers: Iterable[Offer]) -> Registry:
+        """These plugins and ``offers``, which stand in for any of the same kind and name."""
+        added = tuple(offers)
+        replaced = {(offer.kind, offer.name) for offer in added}
+        kept = (offer for offer in self._offers if (offer.kind, offer.name) not in replaced)
+        return Registry((*kept, *added))
+
+    def offers(self, name: str) -> tuple[Offer, ...]:
+        """Everything that is offered by this name, of whatever kind."""
+        return tuple(offer for offer in self._offers if offer.name == name)
+
     def get(self, kind: str, name: str, where: str) -> type:
         """The class of a plugin. Raises ConfigError, which begins with ``where``."""
-        found = [offer for offer in self._offers if (offer.kind, offer.name) == (kind, name)]
+        found = [offer for offer in self.offers(name) if offer.kind == kind]
         if not found:
             raise ConfigError(f"{where}: {self._unknown(kind, name)}")
         if len(found) > 1:
@@ -117,7 +128,8 @@ def _row(offer: Offer) -> dict[str, Any]:
     row["doc"] = (plugin_class.__doc__ or "").strip().partition("\n")[0]
     row["varies_by"] = _varies_by(plugin_class)
     row["reads"] = list(getattr(plugin_class, "reads", ()))
-    row["parameters"] = {field.name: _default(field) for field in fields(plugin_class)}
+    known = (field for field in fields(plugin_class) if field.init)
+    row["parameters"] = {field.name: _default(field) for field in known}
     return row
 
 

@@ -28,6 +28,7 @@ import numpy as np
 import gateway as package
 from gateway.api import Center, ConfigError
 from gateway.config.fleet_file import load_fleet
+from gateway.measure.accountability import NOTHING_TOLD, Accountability, accountability_of
 from gateway.measure.blame import Expected
 from gateway.measure.bodies import binary_form
 from gateway.measure.cores import give_way, on, share_out
@@ -95,6 +96,8 @@ class VerifyResult:
     histogram_edges_ms: list[float]
     histogram: list[int]
     """Requests of the service area by latency."""
+    prediction: Accountability = NOTHING_TOLD
+    """Predicted against actual, warm-up included, as the gateway itself keeps it."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers; null where a number is not finite."""
@@ -109,6 +112,7 @@ class _GatewaySays:
     loop: LoopState
     run_ms: float
     notes: Notes
+    prediction: Accountability
 
 
 async def verify(plan: VerifyPlan, progress: Progress | None = None) -> VerifyResult:
@@ -145,6 +149,7 @@ async def verify(plan: VerifyPlan, progress: Progress | None = None) -> VerifyRe
         dict(samples.errors),
         edges,
         counts,
+        says.prediction,
     )
 
 
@@ -288,7 +293,12 @@ def gateway_says(before: dict[str, Any], after: dict[str, Any], model: str) -> _
         over_p99_ms=_number(line, "over_p99_ms"),
     )
     notes = _plugin_notes(before.get("plugins", ()), after.get("plugins", ()))
-    return _GatewaySays(state, math.nan if run_ms is None else float(run_ms), notes)
+    return _GatewaySays(
+        state,
+        math.nan if run_ms is None else float(run_ms),
+        notes,
+        accountability_of(before, after),
+    )
 
 
 def _plugin_notes(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> Notes:

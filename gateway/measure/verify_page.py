@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from gateway.measure.accountability import predictions_section
 from gateway.measure.blame import PART_NAMES
 from gateway.measure.charts import Marker, Section, Table, histogram, page, stacked_bars
 from gateway.measure.city_results import CityResult, NearestSet
@@ -44,6 +45,7 @@ def verify_page(result: VerifyResult) -> str:
         _latency(result),
         _parts(result),
         _knife_edge(result),
+        predictions_section(result.prediction),
         _noise(result),
         _method(result),
         _every_city(result),

@@ -183,9 +183,10 @@ def _ending(result: VerifyResult) -> RenderableType:
     verdict = result.verdict
     errors = ", ".join(f"{count} {kind}" for kind, count in result.errors.items())
     plugins = "".join(f"{note}\n" for note in result.plugins)
+    predictions = f"{result.prediction.sentence}.\n" if result.prediction.overall.answers else ""
     return Text(
-        f"{plugins}{verdict.requests} requests, {verdict.area_requests} of them from the service "
-        f"area; errors: {errors or 'none'}.\nRepeat: {result.command}",
+        f"{plugins}{predictions}{verdict.requests} requests, {verdict.area_requests} of them from "
+        f"the service area; errors: {errors or 'none'}.\nRepeat: {result.command}",
         style="dim",
     )
 

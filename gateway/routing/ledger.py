@@ -24,3 +24,6 @@ class Ledger(Protocol):
 
     def tick(self, now: float) -> None:
         """Periodic upkeep of whole columns; moves ``tick_at`` on."""
+
+    def quantile_ms(self, decision: Decision, q: float) -> float:
+        """How long the attempt may take, in ms: a share ``q`` of such attempts takes less."""

@@ -125,7 +125,7 @@ class Picking:
             self._memory(),
         )
         try:
-            if guard.calls % TIME_ONE_CALL_IN:
+            if guard.timed and guard.calls % TIME_ONE_CALL_IN:
                 choice: Choice = guard.call(*arguments)
             else:
                 choice = guard.timed_call(now, *arguments)

@@ -121,19 +121,28 @@ class Router:
         parts_ms = []
         for view in views:  # 0.05 µs less than a comprehension, which is a call in 3.11
             parts_ms.append(view[center])  # noqa: PERF401
+        parts = self._in_policy_order(parts_ms)
         return Decision(
             query,
             center,
-            best_ms,
+            best_ms if self._all_is_time else self._time_of(parts),
             runner_up if runner_up_ms < inf else -1,
             runner_up_ms,
-            self._in_policy_order(parts_ms),
+            parts,
             0.0,
             tried,
             (),
             None,
             now,
         )
+
+    def predict(self, query: Query, now: float, center: int) -> float:
+        """The time this policy predicts for ``center`` now, in ms; +inf where it is forbidden."""
+        views = self._sum(query, now, ())
+        total_ms = self._total_view[center]
+        if total_ms == inf or self._all_is_time:
+            return total_ms
+        return self._time_of(self._in_policy_order([view[center] for view in views]))
 
     def next(self, decision: Decision, now: float) -> Decision:
         """Decide again on the table as it is now, without the centers tried.
@@ -179,6 +188,10 @@ class Router:
         for watcher in self._watchers:
             watcher.reported(center, report, now)
 
+    def quantile_ms(self, decision: Decision, q: float) -> float:
+        """What the attempt takes at most with probability ``q``, in ms."""
+        return self._ledger.quantile_ms(decision, q)
+
     def probes(self, now: float) -> list[int]:
         """The centers the policy wants a report of; to be asked after each ``commit``."""
         return [center for watcher in self._watchers for center in watcher.probes(now)]
@@ -222,13 +235,14 @@ class Router:
         pick = picker.pick(self._total_ms, total, query, now)
         if pick is None or not total[pick.center] >= 0.0:
             return self._decide_again(query, now, tried)
+        parts = self._in_policy_order([view[pick.center] for view in views])
         return Decision(
             query,
             pick.center,
-            total[pick.center],
+            total[pick.center] if self._all_is_time else self._time_of(parts),
             pick.runner_up,
             total[pick.runner_up] if pick.runner_up >= 0 else inf,
-            self._in_policy_order([view[pick.center] for view in views]),
+            parts,
             0.0,
             tried,
             pick.looked_at,
@@ -243,6 +257,13 @@ class Router:
             return self.decide(query, now, tried)
         evidence = self._evidence(query, now)
         raise NoCenter(why_nobody(query, evidence, len(self.table), tried))
+
+    def _time_of(self, parts_ms: tuple[float, ...]) -> float:
+        """The sum of the parts that are time."""
+        time_ms = 0.0
+        for place in self._time_places:
+            time_ms += parts_ms[place]
+        return time_ms
 
     def _start_epoch(self) -> None:
         self._epoch = self.table.epoch
@@ -345,6 +366,10 @@ class Router:
         self._asks_per_request = bool(len(self._per_request))
         # The order the parts are summed and read in, which is not the order of the policy.
         summed = [*live, *(s for c in self._components for s in c.scorers), *asked]
+        self._time_places = tuple(
+            place for place, s in enumerate(scorers) if getattr(s.plugin, "is_time", True)
+        )
+        self._all_is_time = len(self._time_places) == len(scorers)
         self._in_policy_order = _reordering([summed.index(scorer) for scorer in scorers])
         picker, guard = policy.picker, self._guard("picker", policy.picker.name)
         watched: list[tuple[Guard, object]] = [(f.guard, f.plugin) for f in filters]

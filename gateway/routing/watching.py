@@ -39,9 +39,11 @@ class Watcher:
         self._on_reported = getattr(plugin, "reported", None)
         self._on_probes = getattr(plugin, "probes", None)
         self.asks_probes = self._on_probes is not None
+        told = (self._on_chosen, self._on_ended, self._on_reported)
+        self._untimed = [self._ask_probes, *(method for method in told if method is not None)]
         make_memory = getattr(plugin, "memory", None)
         if make_memory is not None:
-            self._call(0.0, self._remember, make_memory, len(table), random)
+            self._remember(make_memory, random)
 
     def chosen(self, decision: Decision, now: float) -> None:
         """A center was chosen and charged."""
@@ -77,17 +79,22 @@ class Watcher:
                 raise PluginError(f"probes gave {center!r}; expected rows from 0 to {rows - 1}")
             found.append(int(center))
 
-    def _remember(self, make: Callable[..., Any], centers: int, random: Random) -> None:
-        self.memory = make(centers, random)
+    def _remember(self, make: Callable[..., Any], random: Random) -> None:
+        """Make the memory, untimed: no request waits for it."""
+        try:
+            self.memory = self.guard.call(make, len(self._table), random)
+        except PluginError:
+            self._retire()
 
     def _call(self, now: float, method: Callable[..., None], *arguments: Any) -> None:
         guard = self.guard
         if guard.out_until == inf:
             return
         try:
-            if guard.calls % TIME_ONE_CALL_IN:
+            if guard.calls % TIME_ONE_CALL_IN and method not in self._untimed:
                 guard.call(method, *arguments)
             else:
+                self._untimed = [other for other in self._untimed if other != method]
                 guard.timed_call(now, method, *arguments)
         except PluginError:
             guard.put_out(inf)

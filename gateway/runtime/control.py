@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import gateway as package
 from gateway.api import Explanation, InvalidRequest, Query
 from gateway.api.control import FaultKind
+from gateway.fleet.accountability import account_figures
 
 if TYPE_CHECKING:
     from gateway.runtime.gateway import Gateway
@@ -25,6 +27,7 @@ class RunningControl:
         """A row a center: who it is, what is known of it, what is done to it."""
         gateway = self._gateway
         faults = self.faults()
+        accounts = gateway.deciding.fleet.residuals.by_center()
         rows = []
         for row, (center, known) in enumerate(
             zip(
@@ -42,7 +45,8 @@ class RunningControl:
                 "slots": center.slots,
             }
             mine = [fault for fault in faults if fault["center"] == center.id]
-            rows.append({**who, **known, "row": row, "faults": mine})
+            prediction = account_figures(accounts[row])
+            rows.append({**who, **known, "row": row, "prediction": prediction, "faults": mine})
         return rows
 
     def gateway_state(self) -> dict[str, Any]:
@@ -55,6 +59,10 @@ class RunningControl:
             "uptime_s": time.monotonic() - self._started_s,
             "ready": gateway.ready,
             "policy": router.policy.name,
+            "policy_in_force": router.state(),
+            "prediction": self._prediction(),
+            "shadow": None if gateway.deciding.shadow is None else gateway.deciding.shadow.state(),
+            "decision_log": None if gateway.decision_log is None else gateway.decision_log.state(),
             "models": {
                 name: {"run_ms": gateway.repository.get(name).run_ms}
                 for name, _, state, _ in gateway.repository.index()
@@ -73,6 +81,15 @@ class RunningControl:
                 "over_p99_ms": over_p99_ms,
                 "count": gateway.overshoot.count,
             },
+        }
+
+    def _prediction(self) -> dict[str, Any]:
+        """Sums over all answers so far, so that a reader can take differences."""
+        residuals = self._gateway.deciding.fleet.residuals
+        by_center = zip(self._gateway.deciding.centers, residuals.by_center(), strict=True)
+        return {
+            "by_model": {model: asdict(sums) for model, sums in residuals.by_model().items()},
+            "by_center": {center.id: asdict(sums) for center, sums in by_center if sums.answers},
         }
 
     def explain(self, query: Query) -> Explanation:

@@ -15,26 +15,30 @@ from random import Random
 import numpy as np
 from gateway_models import repository as shipped_repository
 
-from gateway.api import F32N, BoolN, Center, Table
+from gateway.api import F32N, BoolN, BuiltPolicy, Center, Named, Source, Table
 from gateway.config import Settings
 from gateway.config.fleet_file import load_fleet
+from gateway.config.settings import Policy
 from gateway.engine import ModelRepository
 from gateway.fleet import Fleet
 from gateway.loading import Registry, build_policy
-from gateway.routing import Router
+from gateway.routing import InForce, Ledger, PredictionWatch, Router, Shadow
+from gateway.routing.watching import declare_columns
 from gateway.wan import PROFILES, Gazetteer, PathModel, load_cities
 
 
 @dataclass(slots=True)
 class Deciding:
-    """What is known and how it is decided on."""
+    """What is known and how it is decided on. ``sources``: those of every policy built."""
 
     settings: Settings
     centers: tuple[Center, ...]
     gazetteer: Gazetteer
     path_model: PathModel
     fleet: Fleet
-    router: Router
+    router: InForce
+    shadow: Shadow | None
+    sources: tuple[Named[Source], ...]
     find_vantage: Callable[[str], int]
 
     def declared(self, model: str) -> BoolN:
@@ -62,21 +66,10 @@ def build_deciding(settings: Settings, budget_clock: Callable[[], float]) -> Dec
     seed = settings.routing.seed
     table = Table(centers)
     fleet = Fleet(table, rtt_prior=rtt_prior, random=Random(f"{seed}:fleet"))
-    policy = build_policy(
-        settings.routing.policy,
-        settings.policies[settings.routing.policy],
-        Registry.discover(),
-        [*table.columns, *table.row_tables],
-    )
-    router = Router(
-        table,
-        policy,
-        fleet,
-        seed=seed,
-        budget_clock=budget_clock,
-        plugin_budget_ms=settings.routing.plugin_budget_ms,
-        plugin_limit_ms=settings.routing.plugin_limit_ms,
-    )
+    policies = _Policies(settings, table, Registry.discover())
+    make = _RouterMaker(settings, budget_clock)
+    router = _in_force(settings, policies, table, fleet, make)
+    shadow = _shadow(settings, policies, router, make)
     return Deciding(
         settings,
         centers,
@@ -84,8 +77,102 @@ def build_deciding(settings: Settings, budget_clock: Callable[[], float]) -> Dec
         path_model,
         fleet,
         router,
+        shadow,
+        policies.sources(),
         _vantage_finder(settings, gazetteer),
     )
+
+
+class _Policies:
+    """Builds policies of the config by name, and remembers them."""
+
+    def __init__(self, settings: Settings, table: Table, registry: Registry) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._columns = (*table.columns, *table.row_tables)
+        self._built: dict[str, BuiltPolicy] = {}
+
+    def build(self, name: str) -> BuiltPolicy:
+        """Raises ConfigError."""
+        if name not in self._built:
+            policy = self._settings.policies[name]
+            self._built[name] = build_policy(name, policy, self._registry, self._columns)
+        return self._built[name]
+
+    def sources(self) -> tuple[Named[Source], ...]:
+        """Of all built, each name once."""
+        found = {source.name: source for p in self._built.values() for source in p.sources}
+        return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _RouterMaker:
+    """Makes routers with the config's budgets."""
+
+    settings: Settings
+    budget_clock: Callable[[], float]
+
+    def over(self, table: Table, policy: BuiltPolicy, ledger: Ledger) -> Router:
+        """A router of ``policy``."""
+        routing = self.settings.routing
+        return Router(
+            table,
+            policy,
+            ledger,
+            seed=routing.seed,
+            budget_clock=self.budget_clock,
+            plugin_budget_ms=routing.plugin_budget_ms,
+            plugin_limit_ms=routing.plugin_limit_ms,
+        )
+
+
+def _in_force(
+    settings: Settings, policies: _Policies, table: Table, fleet: Fleet, make: _RouterMaker
+) -> InForce:
+    """The configured policy, and the one that stands in while its predictions are wrong."""
+    routing = settings.routing
+    policy = policies.build(routing.policy)
+    router = make.over(table, policy, fleet)
+    if not routing.fallback or routing.fallback == routing.policy or not predicts(policy):
+        return InForce(router)
+    fallback = make.over(table, policies.build(routing.fallback), fleet)
+    return InForce(router, fallback=fallback, watch=PredictionWatch(routing.error_share_max))
+
+
+def predicts(policy: BuiltPolicy) -> bool:
+    """Whether the policy chooses by a prediction of the whole time, which can be held to it.
+
+    A picker of its own idea has sums for the record alone, and one who adds the network only
+    promises nothing about the rest. The default policy's picker goes by the sums.
+    """
+    reads = {name for scorer in policy.scorers for name in scorer.plugin.reads}
+    by_sums = getattr(policy.picker.plugin, "takes_argmin", False)
+    by_sums = by_sums or policy.picker.name == Policy().picker
+    return by_sums and {"rtt_ms", "service_ms"} <= reads
+
+
+def _shadow(
+    settings: Settings, policies: _Policies, router: InForce, make: _RouterMaker
+) -> Shadow | None:
+    """The shadow the config names, listening already."""
+    chosen = settings.routing.shadow
+    if not chosen.policy:
+        return None
+    policy = policies.build(chosen.policy)
+    for source in policy.sources:  # fed like the live ones', so they stand in the live table
+        declare_columns(router.table, source.name, dict(source.plugin.columns))
+    shadow = Shadow(
+        router.table,
+        policy,
+        make.over,
+        predict=router.predict,
+        clock=make.budget_clock,
+        budget=chosen.budget,
+        sample=chosen.sample,
+        random=Random(f"{settings.routing.seed}:shadow"),
+    )
+    router.listen(shadow)
+    return shadow
 
 
 def _vantage_finder(settings: Settings, gazetteer: Gazetteer) -> Callable[[str], int]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
-from functools import partial
+import logging
 from pathlib import Path
 from random import Random
 
@@ -24,12 +23,16 @@ from gateway.config import Settings
 from gateway.engine import Runner
 from gateway.runtime.control import RunningControl
 from gateway.runtime.deciding import build_deciding, build_repository
+from gateway.runtime.decision_log import DecisionLogTask
 from gateway.runtime.loop_watch import LoopWatch
+from gateway.runtime.plugin_clock import plugin_clock
 from gateway.runtime.source_feed import SourceFeed
 from gateway.serving import Front, build_admin_app, build_public_app, runner_options
-from gateway.telemetry import Metrics
+from gateway.telemetry import Metrics, PolicyFigures
 from gateway.telemetry.recent import RecentMs
 from gateway.wan import DelayLine, EmulatedNetwork, Faults
+
+log = logging.getLogger("nearway.routing")
 
 
 class Gateway:
@@ -37,7 +40,7 @@ class Gateway:
 
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
-        self.deciding = build_deciding(settings, time.thread_time)
+        self.deciding = build_deciding(settings, plugin_clock())
         self.repository = build_repository(settings)
         self.repository.scan()
         self._known_models: set[str] = set()
@@ -56,11 +59,17 @@ class Gateway:
             tensor_elements_max=settings.server.tensor_elements_max,
         )
         self.ports = self._emulated_centers()
+        self.decision_log = (
+            DecisionLogTask(self.deciding, self.line.now)
+            if settings.telemetry.decision_log
+            else None
+        )
         self.watch: LoopWatch | None = None
         self.sources = SourceFeed(self.deciding, Path.cwd())
         self.ready = False
         self.control = RunningControl(self)
         self.front = self._front()
+        self.front.metrics.policy_figures = self.policy_figures
         self._doors: list[web.AppRunner] = []
 
     def _emulated_centers(self) -> list[EmulatedCenter]:
@@ -122,10 +131,36 @@ class Gateway:
             fleet.add_model(model, run_ms, np.zeros(len(self.ports), dtype=bool))
         fleet.set_resident(model, center, resident=resident)
 
+    def _beat(self, now: float) -> None:
+        """A few times a second: what is due, and whether predictions can be trusted."""
+        self._probe_ejected(now)
+        router, residuals = self.deciding.router, self.deciding.fleet.residuals
+        if router.look(*residuals.sums, now):
+            log.warning("%s", router.why())
+
+    def policy_figures(self) -> PolicyFigures:
+        """What predictions were worth and what a shadow says, for a scrape."""
+        router, shadow = self.deciding.router, self.deciding.shadow
+        residuals = self.deciding.fleet.residuals
+        recorder = None if self.decision_log is None else self.decision_log.recorder
+        return PolicyFigures(
+            residuals.by_model(),
+            residuals.by_center(),
+            0.0 if router.watch is None else router.watch.error_share,
+            router.doubted,
+            router.fallbacks,
+            0 if shadow is None else shadow.compared,
+            0 if shadow is None else shadow.agreed,
+            0 if shadow is None else shadow.skipped,
+            0.0 if shadow is None else shadow.regret_ms,
+            0 if recorder is None else recorder.records,
+            0 if recorder is None else recorder.dropped,
+        )
+
     def _probe_ejected(self, now: float) -> None:
         fleet = self.deciding.fleet
         for center in fleet.to_probe(now):
-            self.ports[center].probe(partial(self._probed, center))
+            self.front.prober.ask_health(center, self._probed)
 
     def _probed(self, center: int, alive: bool) -> None:
         self.deciding.fleet.probed(center, alive=alive, now=self.line.now())
@@ -152,7 +187,9 @@ class Gateway:
         admin_url = await self._listen(admin, server.admin_host, server.admin_port, "admin_port")
         await self.sources.start()
         calm_the_collector()
-        self.watch = LoopWatch(self.line, self._probe_ejected)
+        self.watch = LoopWatch(self.line, self._beat)
+        if self.decision_log is not None:
+            self.decision_log.start()
         self.ready = True
         return url, admin_url
 
@@ -186,6 +223,8 @@ class Gateway:
             await runner.cleanup()
         if self.watch is not None:
             self.watch.stop()
+        if self.decision_log is not None:
+            await self.decision_log.stop()
         self.runner.close()
         self.line.close()
 

@@ -19,7 +19,7 @@ log = logging.getLogger("nearway.sources")
 
 
 class SourceFeed:
-    """One task a source of the policy in force."""
+    """One task a source of the policies that decide, or may."""
 
     def __init__(self, deciding: Deciding, folder: Path) -> None:
         self._deciding = deciding
@@ -29,7 +29,7 @@ class SourceFeed:
 
     async def start(self) -> None:
         """Read every source once (a wrong one raises here), then keep reading."""
-        for source in self._deciding.router.policy.sources:
+        for source in self._deciding.sources:
             await self._read(source)
             task = asyncio.create_task(self._keep_reading(source), name=f"source {source.name}")
             self._tasks.append(task)

@@ -7,12 +7,13 @@ reply; ``Collaborators`` is what all exchanges of a process share.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.api import Decision, Explanation, NearwayError, Outcome, Query
+from gateway.api import Decision, Explanation, NearwayError, Outcome, Query, Report
 from gateway.centers.port import CenterPort, Head
 from gateway.config.settings import Attempts
+from gateway.routing.attempts import RetryBudget
 from gateway.serving.decisions import DecisionLog
 from gateway.telemetry import Metrics
 
@@ -27,11 +28,13 @@ class Timer(Protocol):
 class Deciding(Protocol):
     """What an exchange asks of ``gateway.routing.Router``."""
 
+    asks_probes: bool
+
     def decide(self, query: Query, now: float) -> Decision:
         """Raises NoCenter, or PluginError when a mandatory filter is broken."""
 
-    def next(self, decision: Decision, now: float) -> Decision | None:
-        """A second decision on the current table; None or NoCenter when nobody is left."""
+    def next(self, decision: Decision, now: float) -> Decision:
+        """A second decision on the current table. Raises NoCenter when nobody is left."""
 
     def commit(self, decision: Decision, now: float) -> None:
         """Charge the center."""
@@ -41,6 +44,22 @@ class Deciding(Protocol):
 
     def explain(self, query: Query, now: float) -> Explanation:
         """The whole table, without choosing."""
+
+    def quantile_ms(self, decision: Decision, q: float) -> float:
+        """What the attempt takes at most with probability ``q``."""
+
+    def reported(self, center: int, report: Report, now: float) -> None:
+        """A center answered a probe."""
+
+    def probes(self, now: float) -> list[int]:
+        """The centers the policy wants a report of."""
+
+
+class Probing(Protocol):
+    """What an exchange does for a policy that asks for reports."""
+
+    def ask(self, vantage: int, now: float) -> None:
+        """After a commit: send the probes the policy wants, from this vantage."""
 
 
 @dataclass(slots=True)
@@ -96,3 +115,5 @@ class Collaborators:
     metrics: Metrics
     decisions: DecisionLog
     planted_delay_s: float = 0.0
+    retries: RetryBudget = field(default_factory=RetryBudget)
+    probing: Probing | None = None

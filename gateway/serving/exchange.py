@@ -2,7 +2,7 @@
 
 Theory of operation. An ``Exchange`` is made for one ``Arrival`` and hears plain callbacks:
 the lane calls ``begin`` once and ``cancel`` when the client has gone; centers call
-``_Try.hear``; timers call back through ``call_at``. It answers through an ``Answer`` sink.
+``Try.hear``; timers call back through ``call_at``. It answers through an ``Answer`` sink.
 
     begin ─ decide ─ commit ─ start ──▶ WAITING ─ Head, Chunk ─▶ WAITING (bytes are held back)
                         ▲                  │ Failed, silent          │ Answered        │ turn over
@@ -11,7 +11,7 @@ the lane calls ``begin`` once and ``cancel`` when the client has gone; centers c
 
 * Between arrival, decision and charge nothing is awaited: ``decide`` and ``commit`` happen in
   one turn of the loop, and so do ``next`` and ``commit``.
-* ``router.ended`` is called exactly once for every ``router.commit``: a ``_Try`` is open from
+* ``router.ended`` is called exactly once for every ``router.commit``: a ``Try`` is open from
   its commit until ``_close``, which is the only caller of ``ended``; a closed try is deaf.
 * At most one try is open. The answer hears ``send_head``, ``send_chunk``..., ``send_end``, or
   ``fail``, which may also follow a head when a center breaks off; nothing follows the last.
@@ -20,57 +20,44 @@ the lane calls ``begin`` once and ``cancel`` when the client has gone; centers c
   stream, and its head carries no parts. Until the head is out another center may be tried.
 * An outcome says what happened (answer, error with its reason, cancelled by the client); whom
   to blame for it, for a refused request or a short deadline, is the fleet's to judge.
-* A timer watches the open try: silent for ``max(attempts.timeout_ms, 4 x predicted)``, or the
-  deadline, whichever is first.
+* A timer watches the open try: silent for longer than ``attempt_timeout_ms`` grants, or the
+  deadline, whichever is first. A try is cut off for its silence only when another may follow.
+  When the timer itself comes late the loop was held up, and answers may lie there unread: the
+  try is given as long again as the timer was late, once.
+* A retry is paid from the budget all exchanges share, from its start to its end.
 
 It never reads a body, never sleeps and knows no clock but the one it is given.
 """
 
 from __future__ import annotations
 
+from math import inf
+
 from gateway.api import (
-    CenterDown,
-    CenterError,
     CenterFailed,
-    DeadlineExceeded,
     Decision,
     NearwayError,
-    Outcome,
     Report,
 )
 from gateway.api.outcome import Ending
-from gateway.centers.port import Answered, Attempt, Cancel, Chunk, Event, Failed, Head
+from gateway.centers.port import Answered, Attempt, Chunk, Event, Failed, Head
+from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
 from gateway.serving.arrival import Answer, Arrival, Collaborators, Parts, Timer
+from gateway.serving.held_answer import HeldAnswer
+from gateway.serving.tries import (
+    Try,
+    budget_spent,
+    deadline_error,
+    in_a_list,
+    nobody_answered,
+    nothing,
+    silent_error,
+    too_late,
+    waiting_for,
+)
 
-HELD_BYTES_MAX = 64 * 1024
 CLIENT_GONE_STATUS = 499
-PATIENCE_FACTOR = 4.0
-
-
-class _Try:
-    """One attempt at one center, open from its commit to its outcome."""
-
-    __slots__ = ("cancel_center", "decision", "exchange", "heard_s", "open", "started_s", "timer")
-
-    cancel_center: Cancel
-    timer: Timer
-
-    def __init__(self, exchange: Exchange, decision: Decision, now: float) -> None:
-        self.exchange = exchange
-        self.decision = decision
-        self.started_s = now
-        self.heard_s = now
-        self.open = True
-
-    def hear(self, event: Event) -> None:
-        """What the center calls; nothing is heard once the try is closed."""
-        if self.open:
-            self.exchange._hear(self, event)
-
-    def on_timer(self) -> None:
-        """Silent for too long, or the deadline."""
-        if self.open:
-            self.exchange._out_of_patience(self)
+LATE_TIMER_S = 0.005
 
 
 class Exchange:
@@ -80,15 +67,13 @@ class Exchange:
         "_answer",
         "_answered",
         "_arrival",
-        "_chunks",
         "_done",
         "_failures",
-        "_head",
+        "_heard",
         "_held",
-        "_held_bytes",
         "_hold",
         "_network_ms",
-        "_streaming",
+        "_timeouts",
         "_tries",
         "_try",
         "_with",
@@ -100,18 +85,21 @@ class Exchange:
         self._arrival = arrival
         self._answer = answer
         self._done = False
-        self._streaming = False
         self._held = False
         self._hold: Timer | None = None
-        self._try: _Try | None = None
+        self._try: Try | None = None
         self._tries = 0
+        self._timeouts = 0
         self._failures: list[str] = []
-        self._head: Head | None = None
-        self._chunks: list[bytes] = []
-        self._held_bytes = 0
+        self._heard = HeldAnswer(answer)
         self._answered: Answered | None = None
         self._network_ms = 0.0
         self.decision: Decision | None = None
+
+    @property
+    def report(self) -> Report | None:
+        """What the center that answered says of itself; None while there is no answer."""
+        return None if self._answered is None else self._answered.report
 
     # ---- what the lane calls --------------------------------------------------------------
 
@@ -120,7 +108,7 @@ class Exchange:
         with_, arrival = self._with, self._arrival
         now = with_.clock()
         if now >= arrival.deadline_s:
-            self._fail(self._deadline_error(now))
+            self._fail(deadline_error(arrival, ()))
             return
         query = arrival.query
         table = with_.router.explain(query, now) if with_.decisions.due() else None
@@ -144,12 +132,13 @@ class Exchange:
 
     # ---- attempts -------------------------------------------------------------------------
 
-    def _start(self, decision: Decision, now: float) -> None:
+    def _start(self, decision: Decision, now: float, *, paid: bool = False) -> None:
         with_, arrival = self._with, self._arrival
+        patience_s = self._patience_s(decision, now)
         with_.router.commit(decision, now)
         self.decision = decision
         self._tries += 1
-        this = self._try = _Try(self, decision, now)
+        this = self._try = Try(self, decision, now, patience_s, paid=paid)
         query = arrival.query
         attempt = Attempt(
             arrival.request_id,
@@ -164,70 +153,87 @@ class Exchange:
         this.timer = with_.call_at(self._due_s(this), this.on_timer)
         decision_ms = (with_.clock() - now) * 1e3
         with_.metrics.decided(decision.center, decision_ms, retry=self._tries > 1)
+        if with_.router.asks_probes and with_.probing is not None:
+            with_.probing.ask(query.vantage, now)
 
-    def _due_s(self, this: _Try) -> float:
+    def _patience_s(self, decision: Decision, now: float) -> float:
+        """How long the attempt may be silent before another center is tried."""
+        with_ = self._with
+        attempts = with_.attempts
+        timeout_ms = attempt_timeout_ms(
+            (self._arrival.deadline_s - now) * 1e3,
+            decision.runner_up_ms if self._tries + 1 < attempts.max else inf,
+            with_.router.quantile_ms(decision, QUANTILE),
+            floor_ms=attempts.timeout_ms,
+            timeouts=self._timeouts,
+        )
+        return timeout_ms / 1e3
+
+    def _due_s(self, this: Try) -> float:
         """When the open try's time is over: silence or the deadline, whichever is first."""
-        timeout_ms = self._with.attempts.timeout_ms
-        patience_ms = this.decision.predicted_ms * PATIENCE_FACTOR
-        if timeout_ms < patience_ms:
-            timeout_ms = patience_ms
-        silent_s = this.heard_s + timeout_ms / 1e3
+        silent_s = this.heard_s + this.patience_s
         deadline_s = self._arrival.deadline_s
         return silent_s if silent_s < deadline_s else deadline_s
 
-    def _out_of_patience(self, this: _Try) -> None:
+    def out_of_patience(self, this: Try) -> None:
+        """The open try's timer came."""
         now = self._with.clock()
         due_s = self._due_s(this)
-        if now < due_s:
-            this.timer = self._with.call_at(due_s, this.on_timer)
-            return
-        this.cancel_center()
         if now >= self._arrival.deadline_s:
-            error = self._deadline_error(now, waiting_for=this)
+            name = self._with.centers[this.decision.center]
+            error = deadline_error(self._arrival, self._failures, waiting_for(this, name, now))
+            this.cancel_center()
             self._close(this, "error", None, error.reason, now)
             self._fail(error)
-            return
-        silent_ms = (now - this.heard_s) * 1e3
+        elif now < due_s:
+            self._wait_until(this, due_s)
+        elif now - due_s > LATE_TIMER_S and not this.late_once:
+            this.late_once = True
+            self._wait_until(this, now + (now - due_s))
+        elif not self._heard.streaming and not self._with.retries.room(
+            self._with.metrics.in_flight
+        ):
+            self._with.metrics.retry_refused()
+            this.patience_s *= 2.0
+            self._wait_until(this, self._due_s(this))
+        else:
+            self._give_up(this, now)
+
+    def _wait_until(self, this: Try, due_s: float) -> None:
+        deadline_s = self._arrival.deadline_s
+        this.timer = self._with.call_at(min(due_s, deadline_s), this.on_timer)
+
+    def _give_up(self, this: Try, now: float) -> None:
+        """Cut off a silent try."""
+        this.cancel_center()
         name = self._with.centers[this.decision.center]
-        silent = CenterDown(f"center {name} was silent for {silent_ms:.0f} ms")
-        self._close(this, "error", None, silent.reason, now)
-        self._failed(this, silent, now)
+        error = silent_error(name, (now - this.heard_s) * 1e3)
+        self._timeouts += 1
+        self._close(this, "error", None, TIMED_OUT, now)
+        self._failed(this, error, now)
 
     def _close(
-        self, this: _Try, ending: Ending, report: Report | None, reason: str, now: float
+        self, this: Try, ending: Ending, report: Report | None, reason: str, now: float
     ) -> float:
         """The one place where a try ends; returns how long it took, ms."""
         this.open = False
-        this.cancel_center = _nothing  # it holds the center's side, which holds this try's
+        this.cancel_center = nothing  # it holds the center's side, which holds this try's
+        if this.paid:
+            self._with.retries.release()
         self._try = None
         this.timer.cancel()
-        decision = this.decision
-        attempt_ms = (now - this.started_s) * 1e3
-        query = decision.query
-        self._with.router.ended(
-            Outcome(
-                decision.center,
-                query.vantage,
-                query.model,
-                ending,
-                attempt_ms,
-                report,
-                decision.predicted_ms,
-                decision.charged_ms,
-                now,
-                reason,
-                decision.token,
-            )
-        )
-        self._with.metrics.attempt_ended(ending, decision.predicted_ms, attempt_ms)
-        return attempt_ms
+        outcome = this.outcome(ending, report, reason, now)
+        self._with.router.ended(outcome)
+        self._with.metrics.attempt_ended(ending, outcome.predicted_ms, outcome.attempt_ms)
+        return outcome.attempt_ms
 
     # ---- what centers say -----------------------------------------------------------------
 
-    def _hear(self, this: _Try, event: Event) -> None:
+    def hear(self, this: Try, event: Event) -> None:
+        """An event of the open try."""
         if isinstance(event, Head):
             this.heard_s = self._with.clock()
-            self._head = event
+            self._heard.head = event
         elif isinstance(event, Chunk):
             self._hear_chunk(this, event.payload)
         elif isinstance(event, Answered):
@@ -235,23 +241,18 @@ class Exchange:
         elif isinstance(event, Failed):
             self._hear_failure(this, event)
 
-    def _hear_chunk(self, this: _Try, payload: bytes) -> None:
+    def _hear_chunk(self, this: Try, payload: bytes) -> None:
         this.heard_s = self._with.clock()
-        if self._streaming:
-            self._answer.send_chunk(payload)
-            return
-        if not self._chunks:
-            self._with.call_soon(self._turn_over)
-        elif self._held_bytes > HELD_BYTES_MAX:
-            self._turn_over()
-            if self._streaming:
-                self._answer.send_chunk(payload)
-                return
-        self._chunks.append(payload)
-        self._held_bytes += len(payload)
+        heard = self._heard
+        if not heard.streaming:
+            if not heard.chunks:
+                self._with.call_soon(self._turn_over)
+            elif heard.full:
+                self._turn_over()
+        heard.add(payload)
 
-    def _hear_end(self, this: _Try, answered: Answered) -> None:
-        if self._head is None:
+    def _hear_end(self, this: Try, answered: Answered) -> None:
+        if self._heard.head is None:
             self._hear_failure(this, Failed(CenterFailed("answered without a head")))
             return
         now = self._with.clock()
@@ -264,12 +265,12 @@ class Exchange:
         self._network_ms = drawn_ms
         if self._held:
             return
-        if self._streaming or self._with.planted_delay_s <= 0.0:
+        if self._heard.streaming or self._with.planted_delay_s <= 0.0:
             self._send_rest(now)
         else:
             self._hold_back(now)
 
-    def _hear_failure(self, this: _Try, failed: Failed) -> None:
+    def _hear_failure(self, this: Try, failed: Failed) -> None:
         now = self._with.clock()
         self._close(this, "error", failed.report, failed.error.reason, now)
         self._failed(this, failed.error, now)
@@ -278,7 +279,8 @@ class Exchange:
 
     def _turn_over(self) -> None:
         """The answer was not whole in the turn of its first bytes: it is a stream."""
-        if self._done or self._held or self._streaming or self._head is None or not self._chunks:
+        heard = self._heard
+        if self._done or self._held or heard.streaming or heard.head is None or not heard.chunks:
             return
         if self._with.planted_delay_s > 0.0:
             self._hold_back(self._with.clock())
@@ -299,19 +301,15 @@ class Exchange:
             self._send_first()
 
     def _send_first(self) -> None:
-        head, this = self._head, self._try
-        assert head is not None
+        this = self._try
         assert this is not None
-        self._streaming = True
-        self._answer.send_head(head, this.decision.center, None)
-        for payload in self._chunks:
-            self._answer.send_chunk(payload)
-        self._chunks = []
+        this.patience_s = self._with.attempts.silence_ms / 1e3
+        self._heard.send(this.decision.center, None)
 
     def _send_rest(self, now: float) -> None:
-        answered, head, decision = self._answered, self._head, self.decision
+        answered, heard, decision = self._answered, self._heard, self.decision
         assert answered is not None
-        assert head is not None
+        assert heard.head is not None
         assert decision is not None
         report, network_ms = answered.report, self._network_ms
         total_ms = (now - self._arrival.arrived_s) * 1e3
@@ -319,40 +317,61 @@ class Exchange:
         parts = Parts(
             max(0.0, total_ms - others_ms), network_ms, report.queue_ms, report.service_ms
         )
-        if not self._streaming:
-            self._answer.send_head(head, decision.center, parts)
-            for payload in self._chunks:
-                self._answer.send_chunk(payload)
-        self._finish(head.status, parts)
+        if not heard.streaming:
+            heard.send(decision.center, parts)
+        self._finish(heard.head.status, parts)
         self._answer.send_end()
 
-    def _failed(self, this: _Try, error: NearwayError, now: float) -> None:
+    def _failed(self, this: Try, error: NearwayError, now: float) -> None:
         """Try another center when that may help and nothing has been sent."""
-        if self._streaming or not error.another_center_may_help:
+        if self._heard.streaming or not error.another_center_may_help:
             self._fail(error)
             return
-        self._failures.append(_without_stop(str(error)))
-        self._head = None
-        self._chunks = []
-        self._held_bytes = 0
+        self._failures.append(in_a_list(error))
+        self._forget_answer()
+        try:
+            decision = self._retry(this.decision, now)
+        except NearwayError as last:
+            self._fail(last)
+        else:
+            self._start(decision, now, paid=True)
+
+    def _forget_answer(self) -> None:
+        self._heard.forget()
         if self._hold is not None:
             self._hold.cancel()
             self._hold, self._held = None, False
-        if now >= self._arrival.deadline_s:
-            self._fail(self._deadline_error(now))
-            return
-        decision = self._next(this.decision, now) if self._tries < self._with.attempts.max else None
-        if decision is None:
-            self._fail(self._nobody_answered())
-        else:
-            self._start(decision, now)
 
-    def _next(self, decision: Decision, now: float) -> Decision | None:
+    def _retry(self, failed: Decision, now: float) -> Decision:
+        """Another decision, paid from the budget. Raises what the client is told instead."""
+        with_, failures = self._with, self._failures
+        attempts = with_.attempts
+        remaining_ms = (self._arrival.deadline_s - now) * 1e3
+        another_ms = failed.runner_up_ms
+        if another_ms == inf:
+            another_ms = 0.0  # the router knows best whether and why nobody is left
+        if not may_retry(
+            another_may_help=True,
+            bytes_sent=self._heard.streaming,
+            tries=self._tries,
+            tries_max=attempts.max,
+            remaining_ms=remaining_ms,
+            predicted_ms=another_ms,
+        ):
+            if self._tries >= attempts.max and remaining_ms > 0.0:
+                raise nobody_answered(self._tries, attempts.max, failures)
+            late = too_late(remaining_ms, another_ms) if remaining_ms > 0.0 else None
+            raise deadline_error(self._arrival, failures, late)
         try:
-            return self._with.router.next(decision, now)
+            decision = with_.router.next(failed, now)
         except NearwayError as error:
-            self._failures.append(_without_stop(str(error)))
-            return None
+            failures.append(in_a_list(error))
+            raise nobody_answered(self._tries, attempts.max, failures) from error
+        if not with_.retries.take(with_.metrics.in_flight):
+            with_.metrics.retry_refused()
+            failures.append(budget_spent(with_.retries.in_flight))
+            raise nobody_answered(self._tries, attempts.max, failures)
+        return decision
 
     def _fail(self, error: NearwayError) -> None:
         self._finish(error.http_status)
@@ -369,36 +388,3 @@ class Exchange:
             )
         else:
             metrics.refused(model, status)
-
-    # ---- messages -------------------------------------------------------------------------
-
-    def _nobody_answered(self) -> CenterError:
-        return CenterDown(
-            f"no center answered in {self._tries} of {self._with.attempts.max} attempts: "
-            f"{'; '.join(self._failures)}. GET /fleet at the admin door shows their health"
-        )
-
-    def _deadline_error(self, now: float, *, waiting_for: _Try | None = None) -> DeadlineExceeded:
-        arrival = self._arrival
-        budget_ms = (arrival.deadline_s - arrival.arrived_s) * 1e3
-        spent = list(self._failures)
-        if waiting_for is not None:
-            name = self._with.centers[waiting_for.decision.center]
-            waited_ms = (now - waiting_for.started_s) * 1e3
-            spent.append(
-                f"{waited_ms:.1f} ms waiting for center {name} "
-                f"({waiting_for.decision.predicted_ms:.1f} predicted)"
-            )
-        return DeadlineExceeded(
-            f"the budget of {budget_ms:.1f} ms is spent: "
-            f"{'; '.join(spent) or 'nothing was left when the request had been read'}. "
-            "Ask for more with x-request-timeout-ms, at most attempts.deadline_ms"
-        )
-
-
-def _nothing() -> None:
-    """Stands for the cancel of a try that is over: no cycle is left for the collector."""
-
-
-def _without_stop(message: str) -> str:
-    return message.rstrip(". ")

@@ -12,9 +12,11 @@ from gateway.api import Center, NoCenter, Overloaded
 from gateway.api.control import Control
 from gateway.centers.port import CenterPort
 from gateway.config.settings import Settings
+from gateway.routing.attempts import RetryBudget
 from gateway.serving.arrival import Collaborators, Deciding, Timer
 from gateway.serving.decisions import DecisionLog
 from gateway.serving.intake import Intake
+from gateway.serving.probing import Prober
 from gateway.telemetry import Exposition, Metrics
 
 
@@ -55,6 +57,7 @@ class Front:
     decisions: DecisionLog = field(init=False)
     intake: Intake = field(init=False)
     exposition: Exposition = field(init=False)
+    prober: Prober = field(init=False)
     collaborators: Collaborators = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +66,15 @@ class Front:
         self.decisions = DecisionLog(settings.routing.explain_every)
         self.intake = Intake(settings, self.find_vantage)
         self.exposition = Exposition(self.metrics)
+        self.prober = Prober(
+            self.router,
+            self.ports,
+            self.metrics,
+            self.clock,
+            self.call_at,
+            self.find_vantage(settings.origins.default),
+        )
+        attempts = settings.attempts
         self.collaborators = Collaborators(
             self.router,
             self.ports,
@@ -70,10 +82,12 @@ class Front:
             self.clock,
             self.call_at,
             self.call_soon,
-            settings.attempts,
+            attempts,
             self.metrics,
             self.decisions,
             settings.planted.gateway_delay_ms / 1e3,
+            RetryBudget(attempts.retry_budget, attempts.retries_min),
+            self.prober,
         )
 
     def enter(self) -> None:

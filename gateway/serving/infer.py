@@ -28,7 +28,7 @@ from gateway.serving.encoding import (
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
 from gateway.serving.models import ModelDoor
-from gateway.wire import server_timing
+from gateway.wire import orca, server_timing
 
 
 class Reply:
@@ -213,6 +213,11 @@ class InferDoor:
             )
         if head.head_bytes is not None:
             headers["Inference-Header-Content-Length"] = str(head.head_bytes)
+        wanted = request.headers.get(orca.FORMAT_HEADER)
+        if wanted is not None and exchange.report is not None:
+            load = orca.format_as(wanted, exchange.report)
+            if load is not None:
+                headers[orca.HEADER] = load
         if request.headers.get("x-nearway-explain") == "1":
             self._explain(request, arrival, exchange, headers)
         return headers

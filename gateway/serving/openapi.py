@@ -174,6 +174,11 @@ def _infer_headers() -> list[Object]:
             {"type": "number", "exclusiveMinimum": 0},
         ),
         ("x-request-id", "Returned; made when absent", {"type": "string", "maxLength": 128}),
+        (
+            "endpoint-load-metrics-format",
+            "Asks for the load of the center that answers, as an ORCA report",
+            {"type": "string", "enum": ["TEXT", "JSON", "text", "json"]},
+        ),
     ]
     return [
         {"name": name, "in": "header", "required": False, "description": told, "schema": schema}
@@ -186,6 +191,7 @@ def _answer_headers() -> Object:
         "Server-Timing": "gateway, network, queue and service, in ms",
         "x-nearway-center": "The center that answered",
         "Inference-Header-Content-Length": "Length of the JSON head of a binary answer",
+        "endpoint-load-metrics": "The center's load report, when asked for",
     }
     headers: Object = dict(REQUEST_ID)
     for name, told in declared.items():

@@ -1,5 +1,6 @@
 """The metric catalogue, what is counted, and how Prometheus reads it."""
 
+from gateway.telemetry.accountability import PolicyFigures
 from gateway.telemetry.catalogue import CATALOGUE, Family
 from gateway.telemetry.histogram import BOUNDS_MS, Histogram
 from gateway.telemetry.metrics import EXPOSITION_CONTENT_TYPE, Exposition, Metrics
@@ -12,4 +13,5 @@ __all__ = [
     "Family",
     "Histogram",
     "Metrics",
+    "PolicyFigures",
 ]

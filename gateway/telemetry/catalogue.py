@@ -41,6 +41,17 @@ PARTS = Family(
 IN_FLIGHT = Family("nearway_requests_in_flight", "gauge", "Inference requests under way.")
 ATTEMPTS = Family("nearway_attempts", "counter", "Attempts started at centers.")
 RETRIES = Family("nearway_retries", "counter", "Attempts after the first of a request.")
+RETRIES_REFUSED = Family(
+    "nearway_retries_refused",
+    "counter",
+    "Retries that the retry budget did not allow; the attempt was waited for, or its error told.",
+)
+PROBES = Family(
+    "nearway_probes",
+    "counter",
+    "Probes of centers by how they ended: answered, silent, or dropped because too many were out.",
+    ("ending",),
+)
 PICKS = Family(
     "nearway_center_picks", "counter", "How often a center was chosen, retries included.",
     ("center",),
@@ -65,6 +76,73 @@ PREDICTION_UNDER = Family(
     "Answered attempts that took longer than predicted.",
 )
 
+
+def _predictions(of: str) -> tuple[Family, Family, Family, Family]:
+    """The four sums of a model or a center."""
+    return (
+        Family(
+            f"nearway_{of}_predictions",
+            "counter",
+            f"Answered attempts whose time had been predicted, by {of}.",
+            (of,),
+        ),
+        Family(
+            f"nearway_{of}_prediction_late_seconds",
+            "counter",
+            "By how much attempts that took longer than predicted did, summed.",
+            (of,),
+        ),
+        Family(
+            f"nearway_{of}_prediction_early_seconds",
+            "counter",
+            "By how much attempts that took less than predicted did, summed.",
+            (of,),
+        ),
+        Family(
+            f"nearway_{of}_predictions_covered",
+            "counter",
+            "Answered attempts that took what the 90 % interval of their prediction said.",
+            (of,),
+        ),
+    )
+
+
+MODEL_PREDICTIONS = _predictions("model")
+CENTER_PREDICTIONS = _predictions("center")
+ERROR_SHARE = Family(
+    "nearway_prediction_error_share",
+    "gauge",
+    "Typical error of the last seconds: exp(mean |ln(actual / predicted)|) - 1.",
+)
+IN_DOUBT = Family(
+    "nearway_policy_in_doubt",
+    "gauge",
+    "1 while the fallback decides because predictions are off, else 0.",
+)
+FALLBACKS = Family(
+    "nearway_policy_fallbacks", "counter", "How often the fallback took over from the policy."
+)
+SHADOW_COMPARED = Family(
+    "nearway_shadow_decisions", "counter", "Live queries that the shadow policy decided as well."
+)
+SHADOW_AGREED = Family(
+    "nearway_shadow_agreements", "counter", "Of these, how many it decided as the live policy did."
+)
+SHADOW_SKIPPED = Family(
+    "nearway_shadow_skipped", "counter", "Live queries the shadow had no time left for."
+)
+SHADOW_REGRET = Family(
+    "nearway_shadow_predicted_regret_seconds",
+    "gauge",
+    "Sum of what the shadow's choices would cost more, as the live policy predicts it.",
+)
+LOG_RECORDS = Family("nearway_decision_log_records", "counter", "Decisions written to the log.")
+LOG_DROPPED = Family(
+    "nearway_decision_log_dropped",
+    "counter",
+    "Choices and endings the decision log had no room for, or could not write.",
+)
+
 CATALOGUE: tuple[Family, ...] = (
     REQUESTS,
     DURATION,
@@ -72,9 +150,22 @@ CATALOGUE: tuple[Family, ...] = (
     IN_FLIGHT,
     ATTEMPTS,
     RETRIES,
+    RETRIES_REFUSED,
+    PROBES,
     PICKS,
     ATTEMPT_ENDINGS,
     DECISION,
     PREDICTION_ERROR,
     PREDICTION_UNDER,
+    *MODEL_PREDICTIONS,
+    *CENTER_PREDICTIONS,
+    ERROR_SHARE,
+    IN_DOUBT,
+    FALLBACKS,
+    SHADOW_COMPARED,
+    SHADOW_AGREED,
+    SHADOW_SKIPPED,
+    SHADOW_REGRET,
+    LOG_RECORDS,
+    LOG_DROPPED,
 )

@@ -8,7 +8,7 @@ and only the first ``MODELS_MAX`` models do; all others are counted as ``other``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gateway.telemetry import catalogue
+from gateway.telemetry.accountability import PolicyFigures, policy_families
 from gateway.telemetry.histogram import Histogram
 
 EXPOSITION_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -28,10 +29,14 @@ MODELS_MAX = 1000
 OTHER = "other"
 PART_NAMES = ("gateway", "network", "queue", "service")
 Ending = Literal["answer", "error", "cancelled"]
+ProbeEnding = Literal["answered", "silent", "dropped"]
 
 
 class Metrics:
-    """The counters of one gateway process. ``in_flight`` is written by admission."""
+    """The counters of one gateway process. ``in_flight`` is written by admission.
+
+    ``policy_figures`` is asked at every scrape for what is kept elsewhere.
+    """
 
     __slots__ = (
         "_attempts",
@@ -43,18 +48,24 @@ class Metrics:
         "_picks",
         "_prediction_error",
         "_prediction_under",
+        "_probes",
         "_records",
         "_requests",
         "_retries",
+        "_retries_refused",
         "in_flight",
+        "policy_figures",
     )
 
     def __init__(self, centers: Sequence[str]) -> None:
         self.in_flight = 0
+        self.policy_figures: Callable[[], PolicyFigures] = PolicyFigures
         self._centers = tuple(centers)
         self._picks = [0] * len(self._centers)
         self._attempts = 0
         self._retries = 0
+        self._retries_refused = 0
+        self._probes: dict[str, int] = {"answered": 0, "silent": 0, "dropped": 0}
         self._endings: dict[str, int] = {"answer": 0, "error": 0, "cancelled": 0}
         self._requests: dict[str, dict[int, int]] = {OTHER: {}}
         self._duration = Histogram()
@@ -71,6 +82,14 @@ class Metrics:
         if retry:
             self._retries += 1
         self._decision.record(decision_ms)
+
+    def retry_refused(self) -> None:
+        """The budget did not allow a retry."""
+        self._retries_refused += 1
+
+    def probe_ended(self, ending: ProbeEnding) -> None:
+        """A probe was answered, was not, or was never sent."""
+        self._probes[ending] += 1
 
     def attempt_ended(self, ending: Ending, predicted_ms: float, attempt_ms: float) -> None:
         """An attempt ended; an answered one says how good the prediction was."""
@@ -124,6 +143,11 @@ class Metrics:
         )
         yield _counter(catalogue.ATTEMPTS, self._attempts)
         yield _counter(catalogue.RETRIES, self._retries)
+        yield _counter(catalogue.RETRIES_REFUSED, self._retries_refused)
+        probes = _counter(catalogue.PROBES)
+        for probe_ending, count in self._probes.items():
+            probes.add_metric([probe_ending], count)
+        yield probes
         picks = _counter(catalogue.PICKS)
         for center, count in zip(self._centers, self._picks, strict=True):
             picks.add_metric([center], count)
@@ -135,6 +159,7 @@ class Metrics:
         yield _histogram(catalogue.DECISION, {"": self._decision})
         yield _histogram(catalogue.PREDICTION_ERROR, {"": self._prediction_error})
         yield _counter(catalogue.PREDICTION_UNDER, self._prediction_under)
+        yield from policy_families(self.policy_figures(), self._centers)
 
 
 def _counter(family: catalogue.Family, value: int | None = None) -> CounterMetricFamily:

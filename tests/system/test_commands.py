@@ -62,7 +62,7 @@ def test_models_and_check(tmp_path: Path) -> None:
 def test_plugins_and_config(tmp_path: Path) -> None:
     told = nearway("plugins")
     assert "two_choices" in told
-    assert "predicted_latency" in told
+    assert "predicted_completion" in told
     file = tmp_path / "nearway.toml"
     file.write_text('[network]\nprofile = "premium"\n')
     assert "88 centers" in nearway("config", "check", file)

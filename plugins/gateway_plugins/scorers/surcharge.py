@@ -20,6 +20,7 @@ class Surcharge:
     reads: ClassVar[tuple[str, ...]] = ("surcharge_file.ms",)
     live: ClassVar[bool] = False
     refresh_ms: ClassVar[float] = 100.0
+    is_time: ClassVar[bool] = False
 
     def ms(self, query: Query, centers: Centers, now: float) -> F32N:
         """float32[N], ms."""

@@ -40,7 +40,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
 def test_own_policies_stand_beside_the_shipped(tmp_path: Path) -> None:
     path = write(tmp_path, '[policies.mine]\nscorers = ["network"]\n')
-    assert {"mine", "predicted_latency"} <= set(load_settings(path).settings.policies)
+    assert {"mine", "predicted_completion"} <= set(load_settings(path).settings.policies)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,11 @@ def test_own_policies_stand_beside_the_shipped(tmp_path: Path) -> None:
         ("[server]\nport = 70000\n", ["server.port", "65535"]),
         ("[network]\nprofile = 'lan'\n", ["network.profile", "lan"]),
         ("[policies.p]\nscorer = []\n", ["policies", "'scorer'", "did you mean 'scorers'"]),
-        ("[routing]\npolicy = 'none'\n", ["routing.policy", "'none'", "predicted_latency"]),
+        ("[routing]\npolicy = 'none'\n", ["routing.policy", "'none'", "predicted_completion"]),
+        ("[routing]\nfallback = 'none'\n", ["routing.fallback", "'none'", "two_choices"]),
+        ("[routing.shadow]\npolicy = 'none'\n", ["routing.shadow.policy", "'none'"]),
+        ("[routing.shadow]\nbugdet = 1\n", ["[routing.shadow]", "did you mean 'budget'"]),
+        ("[routing.shadow]\nbudget = 2\n", ["routing.shadow.budget", "1"]),
         ("port = \n", ["not valid TOML", "line 1"]),
     ],
 )

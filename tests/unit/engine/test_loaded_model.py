@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from gateway.api import DTYPES, CenterFailed, ConfigError, InvalidRequest, Nearw
 from gateway.engine import LoadedModel
 from gateway.engine.loaded_model import load_model
 from gateway.engine.session import open_file
+from gateway.engine.warm_up import RunTime
 from gateway.wire import decode_request, encode_response
 from gateway.wire.binary import array_to_binary
 
@@ -162,11 +164,17 @@ def test_a_missing_input_does_not_escape_the_tree(workshop: Any) -> None:
 
 def test_expected_ms_grows_with_the_batch(workshop: Any) -> None:
     model = load(workshop.write("m", workshop.identity()))
-    object.__setattr__(model.run_time, "extra_ms", 0.5)
-    model.run_ms = 2.0
+    model.run_time = RunTime(2.0, 0.5)
     assert model.expected_ms({"x": np.zeros((1, 3))}) == 2.0
     assert model.expected_ms({"x": np.zeros((5, 3))}) == 4.0
     assert model.expected_ms({}) == 2.0
+
+
+def test_a_declared_service_time_occupies_a_slot_and_does_not_slow_the_run(workshop: Any) -> None:
+    config = "[service]\nmedian_ms = 20.0\nsigma = 0.5"
+    model = load(workshop.write("m", workshop.identity(), config=config))
+    assert model.run_ms == pytest.approx(20.0 * math.exp(0.125))
+    assert model.expected_ms({}) == model.run_time.run_ms < 20.0
 
 
 def test_a_model_too_big_to_be_asked_is_refused(workshop: Any) -> None:

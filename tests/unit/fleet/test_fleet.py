@@ -92,6 +92,7 @@ def test_standard_columns_and_rows() -> None:
     assert {n: t.keyed_by for n, t in table.row_tables.items()} == {
         "rtt_ms": "vantage",
         "service_ms": "model",
+        "service_spread": "model",
         "resident": "model",
     }
     assert table.row_tables["rtt_ms"].row(3).dtype == np.float32
@@ -203,9 +204,48 @@ def test_refused_then_probed_then_back_with_an_epoch_each() -> None:
     fleet.probed(0, alive=True, now=6.5)
     assert (table.columns["healthy"][0], table.epoch) == (1, epoch + 2)
     assert fleet.state()[0]["health"] == "half_open"
-    end(fleet, choose(fleet, 0, 6.6), now=6.6, report=Report(0.0, 2.0))
+    looking = choose(fleet, 0, 6.6)
+    assert (table.columns["healthy"][0], table.epoch) == (0, epoch + 3)
+    end(fleet, looking, now=6.6, report=Report(0.0, 2.0))
+    assert fleet.state()[0]["health"] == "returning"
+    for _ in range(14):
+        assert table.columns["healthy"][0] == 1
+        end(fleet, choose(fleet, 0, 6.7), now=6.7, report=Report(0.0, 2.0))
     assert fleet.state()[0]["health"] == "ok"
-    assert table.epoch == epoch + 2
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"), [("cancelled", "client_gone"), ("error", "invalid_request")]
+)
+def test_a_look_that_says_nothing_is_owed_again(ending: Ending, reason: str) -> None:
+    table, fleet = fleet_of()
+    err(fleet, "center_down", now=5.0)
+    fleet.probed(0, alive=True, now=6.5)
+    looking = choose(fleet, 0, 6.6)
+    assert table.columns["healthy"][0] == 0
+    end(fleet, looking, now=6.7, ending=ending, reason=reason, report=None)
+    assert table.columns["healthy"][0] == 1
+    assert fleet.state()[0]["health"] == "half_open"
+
+
+def test_a_black_hole_is_found_by_three_attempts_without_a_word() -> None:
+    table, fleet = fleet_of()
+    for k in range(3):
+        assert table.columns["healthy"][0] == 1
+        it = choose(fleet, 0, 5.0)
+        end(fleet, it, now=5.03 + 0.01 * k, ending="error", attempt_ms=30.0, reason="timed_out",
+            report=None)  # fmt: skip
+    assert table.columns["healthy"][0] == 0
+    assert "silent 3 times in a row" in fleet.state()[0]["reason"]
+
+
+def test_a_deadline_that_a_center_told_of_itself_is_no_silence() -> None:
+    table, fleet = fleet_of()
+    for _ in range(5):
+        it = choose(fleet, 0, 5.0)
+        end(fleet, it, now=5.03, ending="error", attempt_ms=500.0, reason="deadline_exceeded",
+            report=Report(490.0, 0.0))  # fmt: skip
+    assert table.columns["healthy"][0] == 1
 
 
 def test_drain_and_residency_bump_the_epoch() -> None:

@@ -134,23 +134,50 @@ def test_only_our_own_requests_are_no_foreign_work() -> None:
     for _ in range(5):
         work.charge(0, 2.0)
     work.refund(0, 2.0)
-    work.reported(0, Report(queue_ms=8.0, service_ms=2.0, work_ms=8.0, in_flight=4, slots=1))
+    work.reported(0, Report(queue_ms=8.0, service_ms=2.0, work_ms=8.0, in_flight=4, slots=1), 0.0)
     assert work.foreign_ms(0) == 0.0
 
 
-def test_what_a_report_shows_beyond_ours_is_foreign_and_fades() -> None:
-    table, work = work_of(slots=1)
+def busy(work: Work, reports: int = 400, until_s: float = 4.0) -> None:
+    """Center 0 reports ten requests of others, 20 ms in all, again and again."""
     report = Report(queue_ms=8.0, service_ms=2.0, work_ms=20.0, in_flight=10, slots=1)
-    for _ in range(12):
-        work.reported(0, report)
+    for step in range(reports):
+        work.reported(0, report, until_s * (step + 1) / reports)
+
+
+def test_what_a_report_shows_beyond_ours_is_foreign() -> None:
+    table, work = work_of(slots=1)
+    busy(work)
     assert work.foreign_ms(0) == pytest.approx(20.0, rel=0.01)
     assert queue(table) == pytest.approx(20.0, rel=0.01)
-    work.settle(np.full(4, 4.0), 0.1)  # fades with 2.5 × 4 ms
-    work.fade(0.010)
-    assert work.foreign_ms(0) == pytest.approx(20.0 * np.exp(-1.0), rel=0.01)
-    assert queue(table) == pytest.approx(work.foreign_ms(0), abs=1e-3)
+    work.charge(0, 3.0)
+    assert queue(table) == pytest.approx(23.0, rel=0.01)
+
+
+def test_foreign_work_ages_toward_the_usual_not_toward_zero() -> None:
+    table, work = work_of(slots=1)
+    busy(work)
+    work.settle(np.full(4, 4.0), 0.1, 4.0)  # ages with 2.5 × 4 ms
+    idle = Report(queue_ms=0.0, service_ms=2.0, work_ms=0.0, in_flight=0, slots=1)
+    work.reported(0, idle, 4.001)
+    at_once = work.foreign_ms(0)
+    assert at_once < 15.0
     work.fade(1.0)
+    usual = work.foreign_ms(0)
+    assert at_once < usual < 20.0
+    assert queue(table) == pytest.approx(usual, abs=1e-3)
+
+
+def test_a_center_not_heard_of_is_not_avoided_for_ever() -> None:
+    table, work = work_of(slots=1)
+    busy(work)
+    now = 4.0
+    while now < 40.0:
+        work.fade(0.1)
+        now += 0.1
+        work.settle(np.full(4, 2.0), 0.1, now)
     assert work.foreign_ms(0) == 0.0
+    assert queue(table) < TUNING.tie_ms_max
 
 
 def test_a_report_without_load_tells_by_its_wait_beyond_our_own() -> None:
@@ -159,10 +186,10 @@ def test_a_report_without_load_tells_by_its_wait_beyond_our_own() -> None:
         work.charge(0, 2.0)
     for _ in range(5):
         work.refund(0, 2.0)
-    work.reported(0, Report(queue_ms=8.0, service_ms=2.0))  # the fifth waited for four of ours
+    work.reported(0, Report(queue_ms=8.0, service_ms=2.0), 0.1)  # it waited for four of ours
     assert work.foreign_ms(0) == 0.0
-    work.reported(1, Report(queue_ms=8.0, service_ms=2.0))
-    assert work.foreign_ms(1) > 3.0
+    work.reported(1, Report(queue_ms=8.0, service_ms=2.0), 0.1)
+    assert work.foreign_ms(1) == pytest.approx(7.75 * TUNING.foreign_gain, rel=0.01)
 
 
 def test_fading_keeps_own_waits() -> None:
@@ -174,12 +201,21 @@ def test_fading_keeps_own_waits() -> None:
     assert queue(table, 0) == pytest.approx(6.0, abs=1e-3)
 
 
+def test_an_error_that_lingers_is_gone_some_service_times_later() -> None:
+    table, work = work_of(slots=1)
+    work.linger(1, 5.0)
+    assert queue(table, 1) == pytest.approx(5.0, abs=1e-3)
+    work.settle(np.full(4, 2.0), 0.1, 0.1)
+    work.fade(0.1)
+    assert queue(table, 1) < 0.01
+
+
 def test_reported_slots_replace_the_declared_ones() -> None:
     table, work = work_of(slots=1)
     for _ in range(3):
         work.charge(0, 2.0)
     version = table.versions["slots"]
-    work.reported(0, Report(0.0, 2.0, work_ms=6.0, in_flight=3, slots=8))
+    work.reported(0, Report(0.0, 2.0, work_ms=6.0, in_flight=3, slots=8), 0.0)
     assert table.columns["slots"][0] == 8
     assert table.versions["slots"] == version + 1
     assert queue(table) == pytest.approx(0.0, abs=1e-3)
@@ -196,6 +232,6 @@ def test_reports_that_make_no_sense_leave_the_queue_finite_and_not_negative(bad:
         Report(1.0, 1.0, work_ms=bad, in_flight=9, slots=1),
         Report(1.0, 1.0, work_ms=1.0, in_flight=-3, slots=-2),
     ):
-        work.reported(0, report)
+        work.reported(0, report, 0.1)
         work.fade(0.001)
         assert 0.0 <= queue(table) < 1e6

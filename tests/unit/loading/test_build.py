@@ -6,10 +6,13 @@ from typing import ClassVar
 import pytest
 
 from gateway.api import ConfigError
-from gateway.config.settings import SHIPPED_POLICIES, Policy
+from gateway.config import SHIPPED_POLICIES, Policy
 from gateway.loading import Registry, build_policy
 
-STANDARD = ("healthy", "queue_ms", "rtt_ms", "service_ms", "resident", "slots")
+STANDARD = (
+    *("healthy", "queue_ms", "rtt_ms", "service_ms", "service_spread", "resident", "slots"),
+    "in_flight",
+)
 TOLL = {"name": "toll", "ms_each": 3}
 
 

@@ -64,3 +64,14 @@ def test_an_offer_that_is_no_plugin_says_where_it_comes_from(make_offer):
     registry = Registry([make_offer("scorers", "wrong", int)])
     with pytest.raises(ConfigError, match=r"'wrong' \(acme\.scorers:wrong, from acme 1\.0\)"):
         registry.get("scorers", "wrong", "here")
+
+
+def test_added_offers_stand_in_for_those_of_the_same_kind_and_name(offers, make_offer):
+    class Other:
+        pass
+
+    known = Registry(offers)
+    more = known.plus([make_offer("scorers", "toll", Other, "here"), *offers[:0]])
+    assert len(more.rows()) == len(known.rows())
+    assert {row["distribution"] for row in more.rows() if row["name"] == "toll"} == {"here"}
+    assert known.rows()[1]["distribution"] != "here"

@@ -3,13 +3,16 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from gateway.api import ConfigError
+from gateway.measure.accountability import Accountability, Figures
 from gateway.measure.verify import VerifyResult
+from gateway.measure.verify_page import verify_page
 from gateway.measure.verify_report import print_report, write_html, write_json
 
 MakeResult = Callable[..., VerifyResult]
@@ -63,6 +66,18 @@ def test_a_plugin_that_was_put_out_is_reported(make_result: MakeResult) -> None:
     assert "scorer network: 3 overruns" in printed(
         make_result(plugins=("scorer network: 3 overruns",))
     )
+
+
+def test_what_predictions_were_worth_is_said_once(make_result: MakeResult) -> None:
+    figures = Figures("all", 900, 0.4, 0.7, 0.91)
+    told = Accountability(figures, (figures,), (figures,))
+    result = replace(make_result(), prediction=told)
+    assert told.sentence in " ".join(printed(result).split())
+    assert "prediction" not in printed(make_result())
+    assert result.as_json()["prediction"]["overall"]["covered_share"] == 0.91
+    page = verify_page(result)
+    assert "What the predictions were worth" in page
+    assert "91.0%" in page
 
 
 def test_the_files_are_written_into_new_folders(make_result: MakeResult, tmp_path: Path) -> None:

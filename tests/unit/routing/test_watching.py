@@ -99,3 +99,69 @@ def test_a_column_of_another_dtype_is_refused(world):
     table.add_column("counts.chosen", "i4")
     with pytest.raises(PluginError, match=r"counts\.chosen.*int32"):
         world.router(table, world.default_policy(observers=[("counts", Counts())]))
+
+
+class Dawdler:
+    """Spends ``spent_s`` in one of its methods, from a call on."""
+
+    def __init__(self, clock, method, from_call=0, spent_s=0.05):
+        self.clock, self.method, self.from_call, self.spent_s = clock, method, from_call, spent_s
+        self.calls = 0
+
+    def spend(self, method):
+        if method == self.method:
+            self.calls += 1
+            if self.calls > self.from_call:
+                self.clock[0] += self.spent_s
+
+    def memory(self, centers, random):
+        return {}
+
+    def chosen(self, decision, mine, memory):
+        self.spend("chosen")
+
+    def ended(self, outcome, mine, memory):
+        self.spend("ended")
+
+    def reported(self, center, report, now, mine, memory):
+        self.spend("reported")
+
+    def probes(self, now, random, mine, memory):
+        self.spend("probes")
+        return ()
+
+
+def requests_until_out(world, dawdler, clock, most=200):
+    table = world.standard_table([[1.0, 2.0]], [1.0, 1.0])
+    policy = world.default_policy(observers=[("slow", dawdler)])
+    router = world.router(table, policy, budget_clock=lambda: clock[0])
+    for count in range(1, most):
+        decision = router.decide(world.query(), 0.0)
+        router.commit(decision, 0.0)
+        router.probes(0.0)
+        router.ended(world.outcome(decision, report=Report(queue_ms=3.0, service_ms=1.0)))
+        if router.plugin_state()[-1]["quarantined"]:
+            return count
+    return most
+
+
+@pytest.mark.parametrize("method", ["chosen", "ended", "reported", "probes"])
+def test_the_first_call_of_each_method_is_held_against_the_limit(world, method):
+    clock = [0.0]
+    assert requests_until_out(world, Dawdler(clock, method), clock) == 1
+
+
+@pytest.mark.parametrize("method", ["chosen", "ended", "reported", "probes"])
+def test_one_that_grows_slow_is_found_whichever_method_it_is(world, method):
+    clock = [0.0]
+    assert requests_until_out(world, Dawdler(clock, method, from_call=3), clock) <= 65
+
+
+def test_making_the_memory_may_take_its_time(world):
+    clock = [0.0]
+
+    class Prepares(Dawdler):
+        def memory(self, centers, random):
+            clock[0] += 10.0
+
+    assert requests_until_out(world, Prepares(clock, "none"), clock, most=20) == 20

@@ -32,8 +32,8 @@ class Steps:
 def feed(source: Steps) -> tuple[SourceFeed, Table]:
     table = Table([Center(c, c, c, c, "CN", Location(0, 0)) for c in "ab"])
     table.add_column("steps.ms", "f4")
-    policy = SimpleNamespace(sources=(Named("steps", source),))
-    deciding = SimpleNamespace(router=SimpleNamespace(policy=policy, table=table))
+    sources = (Named("steps", source),)
+    deciding = SimpleNamespace(router=SimpleNamespace(table=table), sources=sources)
     return SourceFeed(deciding, Path()), table  # type: ignore[arg-type]
 
 

@@ -32,6 +32,7 @@ from gateway.api import (
 )
 from gateway.centers.port import Answered, Attempt, Chunk, Failed, Head, ModelState, Sent
 from gateway.config.settings import Settings
+from gateway.routing.attempts import RetryBudget
 from gateway.serving import (
     Arrival,
     Collaborators,
@@ -42,6 +43,7 @@ from gateway.serving import (
     runner_options,
 )
 from gateway.serving.decisions import DecisionLog
+from gateway.serving.probing import Prober
 from gateway.telemetry import Metrics
 
 
@@ -109,6 +111,19 @@ class FakeRouter:
         self.committed: list[Decision] = []
         self.outcomes: list[Outcome] = []
         self.refusal: NearwayError | None = None
+        self.asks_probes = False
+        self.wanted: list[int] = []
+        self.reports: list[tuple[int, Report]] = []
+
+    def quantile_ms(self, decision: Decision, q: float) -> float:
+        return decision.predicted_ms * 2.0
+
+    def probes(self, now: float) -> list[int]:
+        wanted, self.wanted = self.wanted, []
+        return wanted
+
+    def reported(self, center: int, report: Report, now: float) -> None:
+        self.reports.append((center, report))
 
     def decide(self, query: Query, now: float) -> Decision:
         return self._choose(query, ())
@@ -124,7 +139,8 @@ class FakeRouter:
             raise NoCenter(f"all {self.centers} centers were tried")
         runner_up = left[1] if len(left) > 1 else -1
         return Decision(
-            query, left[0], self.predicted_ms, runner_up, 9.0, (4.0, 1.0), 0.0, tried
+            query, left[0], self.predicted_ms, runner_up, 9.0 if runner_up >= 0 else inf,
+            (4.0, 1.0), 0.0, tried,
         )  # fmt: skip
 
     def commit(self, decision: Decision, now: float) -> None:
@@ -185,6 +201,7 @@ class FakePort:
     models: dict[str, bool] = field(default_factory=lambda: {"mlp": True})
     refusals: dict[str, NearwayError] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    probes: list[tuple[int, Callable[[Report | None], None]]] = field(default_factory=list)
 
     def start(self, attempt: Attempt, on_event: Callable[[Any], None]) -> Callable[[], None]:
         one = Started(attempt, on_event)
@@ -203,8 +220,8 @@ class FakePort:
 
         return cancel
 
-    def probe(self, on_result: Callable[[bool], None]) -> None:
-        self.later(lambda: on_result(True))
+    def probe(self, vantage: int, on_result: Callable[[Report | None], None]) -> None:
+        self.probes.append((vantage, on_result))
 
     def _known(self, call: str, model: str) -> None:
         self.calls.append((call, model))
@@ -285,6 +302,9 @@ class World:
         self.metrics = Metrics(self.centers)
         self.decisions = DecisionLog(self.settings.routing.explain_every)
         self.answer = RecordingAnswer()
+        attempts = self.settings.attempts
+        self.retries = RetryBudget(attempts.retry_budget, attempts.retries_min)
+        self.prober: Prober | None = None
 
     def collaborators(self) -> Collaborators:
         return Collaborators(
@@ -298,6 +318,8 @@ class World:
             self.metrics,
             self.decisions,
             self.settings.planted.gateway_delay_ms / 1e3,
+            self.retries,
+            self.prober,
         )
 
     def arrival(self, budget_ms: float = 30_000.0) -> Arrival:

@@ -32,6 +32,12 @@ async def test_a_default_origin_that_does_not_exist_is_found_at_once(make_front:
         make_front(origins={"default": "Atlantis"})
 
 
+async def test_the_retry_budget_is_the_one_configured(make_front: Any) -> None:
+    front = make_front(attempts={"retry_budget": 0.5, "retries_min": 3})
+    retries = front.collaborators.retries
+    assert (retries.allowed(0), retries.allowed(100)) == (3, 50)
+
+
 async def test_the_planted_delay_reaches_the_exchange(make_front: Any) -> None:
     front = make_front(planted={"gateway_delay_ms": 25.0})
     assert front.collaborators.planted_delay_s == 0.025

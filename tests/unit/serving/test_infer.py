@@ -26,6 +26,7 @@ from gateway.api import (
 from gateway.centers.port import Answered, Chunk, Head
 from gateway.serving.infer import Reply
 from gateway.wire import parse_server_timing
+from gateway.wire.orca import parse as parse_load
 
 JSON = {"Content-Type": "application/json"}
 INFER = "/v2/models/mlp/infer"
@@ -174,7 +175,7 @@ async def test_the_timeout_in_a_binary_body_is_read_from_its_head_only(door: Doo
 async def test_a_spent_deadline_is_504_and_says_so(door: Door) -> None:
     client = await door()
     client.front.ports[0].script = None
-    response = await infer(client, x_request_timeout_ms="20")
+    response = await infer(client, x_request_timeout_ms="15")
     assert response.status == 504
     assert "waiting for center c0" in await error_of(response)
     assert [out.reason for out in client.front.router.outcomes] == ["deadline_exceeded"]
@@ -219,6 +220,24 @@ async def test_an_explanation_is_given_to_who_asks(door: Door) -> None:
     assert told["center"] == "c0"
     assert told["parts_ms"] == {"network": 4.0, "queue": 1.0}
     assert (told["runner_up"], told["runner_up_ms"]) == ("c1", 9.0)
+
+
+@pytest.mark.parametrize(("form", "begins"), [("TEXT", "TEXT "), ("json", "JSON ")])
+async def test_the_load_of_the_center_is_told_to_who_asks(
+    door: Door, form: str, begins: str
+) -> None:
+    client = await door()
+    response = await infer(client, endpoint_load_metrics_format=form)
+    told = response.headers["endpoint-load-metrics"]
+    assert told.startswith(begins)
+    assert parse_load(told).service_ms == 1.5
+
+
+@pytest.mark.parametrize("headers", [{}, {"endpoint_load_metrics_format": "xml"}])
+async def test_the_load_is_not_told_to_others(door: Door, headers: dict[str, str]) -> None:
+    response = await infer(await door(), **headers)
+    assert response.status == 200
+    assert "endpoint-load-metrics" not in response.headers
 
 
 async def test_a_failed_center_is_followed_by_the_next(door: Door) -> None:

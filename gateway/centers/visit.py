@@ -1,0 +1,297 @@
+"""One attempt at one emulated center, from the gateway's door and back.
+
+Theory of operation. A visit walks one straight way:
+
+    start -> [way out] -> arrive -> (wait for a slot) -> run -> (hold) -> [way back] -> answer
+
+Every step is a callback of the delay line or of the runner; nothing is awaited. The round
+trip is drawn once, half of it is spent each way; what the way out overshoots is taken off
+the way back, so the whole trip is exact to one timer. The model runs for real; a center
+slower than nominal keeps the slot until run time x speed factor (x a fault's factor) is
+over. A visit knows its ``step``, so ``cancel`` works at every one and a slot is freed
+exactly once.
+
+Faults are looked up when the attempt starts (the path) and when it arrives (the center).
+A black hole keeps the attempt for ever: it is the gateway that must lose patience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from gateway.api import (
+    CenterBusy,
+    CenterDown,
+    CenterFailed,
+    DeadlineExceeded,
+    InferRequest,
+    NearwayError,
+    Report,
+    RequestError,
+)
+from gateway.centers.port import Answered, Attempt, Chunk, Failed, Head, OnEvent, Sent
+from gateway.wire import decode_request, encode_response
+
+if TYPE_CHECKING:
+    from gateway.centers.emulated import EmulatedCenter
+
+SENT = Sent()
+
+
+class Step(Enum):
+    """Where a visit is: only RUN and HOLD occupy a slot."""
+
+    OUT = auto()
+    WAIT = auto()
+    RUN = auto()
+    HOLD = auto()
+    BACK = auto()
+    LOST = auto()
+    ENDED = auto()
+
+
+class Visit:
+    """One attempt at one emulated center."""
+
+    __slots__ = (
+        "arrived_s",
+        "attempt",
+        "center",
+        "drawn_ms",
+        "due_s",
+        "found",
+        "handle",
+        "model",
+        "on_event",
+        "outputs",
+        "overshoot_s",
+        "ready_s",
+        "request",
+        "run_s",
+        "step",
+        "stop_run",
+        "work_ms",
+    )
+
+    def __init__(self, center: EmulatedCenter, attempt: Attempt, on_event: OnEvent) -> None:
+        self.center = center
+        self.attempt = attempt
+        self.on_event = on_event
+        self.step = Step.OUT
+        self.stop_run: Callable[[], bool] = lambda: False
+        self.work_ms = 0.0
+        self.found = 0
+        self.overshoot_s = 0.0
+        self.arrived_s = self.ready_s = self.run_s = 0.0
+        self.drawn_ms = center.network.draw_ms(attempt.vantage, center.row)
+        self.due_s = center.line.now() + self.drawn_ms * 5e-4
+        self.handle = center.line.call_at(self.due_s, self.arrive)
+
+    # ---- the way --------------------------------------------------------------------------
+
+    def arrive(self) -> None:
+        """At the center's door: faults, then the request is read and waits for a slot."""
+        center = self.center
+        self.arrived_s = center.line.now()
+        self.overshoot_s = self.arrived_s - self.due_s
+        self.on_event(SENT)
+        if self.step is not Step.OUT or self._met_fault():
+            return
+        try:
+            self._read()
+        except NearwayError as error:
+            self._fail(error)
+            return
+        self.ready_s = center.line.now()
+        if center.free_slots <= 0 and len(center.waiting) >= center.queue_max:
+            self._fail(CenterBusy(f"center {center.center.id}: queue of {center.queue_max} full"))
+            return
+        self.work_ms = max(1e-6, self.model.run_ms * center.center.speed_factor)
+        self.found = center.meter.entered(self.work_ms)
+        if center.free_slots > 0:
+            self.run()
+        else:
+            self.step = Step.WAIT
+            center.waiting.append(self)
+
+    def _met_fault(self) -> bool:
+        effect = self.center.faults.effect(self.center.row, self.attempt.vantage)
+        if effect is None:
+            return False
+        name = self.center.center.id
+        if effect.black_hole:
+            self.step = Step.LOST
+            return True
+        if effect.down:
+            self._fail(CenterDown(f"center {name} refused the connection"))
+            return True
+        if effect.error_rate and self.center.random.random() < effect.error_rate:
+            self._fail(CenterFailed(f"center {name} answered with an injected error"))
+            return True
+        return False
+
+    def _read(self) -> None:
+        attempt = self.attempt
+        self.model = self.center.model_for(attempt.model, attempt.version)
+        self.request: InferRequest = decode_request(
+            attempt.body,
+            attempt.head_bytes,
+            self.model.metadata,
+            tensor_elements_max=self.center.engine.tensor_elements_max,
+            batch_max=self.model.config.max_batch_size,
+        )
+
+    def run(self) -> None:
+        """A slot is ours, unless the time is over."""
+        center = self.center
+        self.run_s = center.line.now()
+        if self.run_s > self.attempt.deadline_s:
+            self._leave()
+            self._fail(DeadlineExceeded(f"expired in the queue of center {center.center.id}"))
+            return
+        self.step = Step.RUN
+        center.free_slots -= 1
+        center.meter.slot_taken(self.run_s)
+        self.outputs = tuple(o.name for o in self.request.outputs) or tuple(
+            spec.name for spec in self.model.metadata.outputs
+        )
+        self.stop_run = center.engine.runner.submit(
+            self.model, self.request.inputs, self.outputs, self._ran
+        )
+
+    def _ran(self, arrays: list[Any] | None, error: Exception | None, run_ms: float) -> None:
+        """The model has run: encode, and hold the slot as long as this center would take."""
+        if self.step is not Step.RUN:
+            self._free_slot()
+            return
+        if arrays is None:
+            self._ran_badly(error)
+            return
+        try:
+            answer = self._encode(arrays, run_ms)
+        except NearwayError as wrong:
+            self._ran_badly(wrong)
+            return
+        until_s = self.run_s + self._hold_ms(run_ms) / 1e3
+        if until_s > self.center.line.now():
+            self.step = Step.HOLD
+            self.handle = self.center.line.call_at(until_s, lambda: self._finish(answer))
+        else:
+            self._finish(answer)
+
+    def _encode(self, arrays: list[Any], run_ms: float) -> tuple[bytes, int | None]:
+        model, line = self.model, self.center.line
+        encode_from_s = line.now()
+        answer = encode_response(
+            model.name,
+            model.version,
+            self.request,
+            dict(zip(self.outputs, arrays, strict=True)),
+            model.metadata,
+            model.labels,
+        )
+        model.record(
+            queue_s=self.run_s - self.ready_s,
+            input_s=self.ready_s - self.arrived_s,
+            infer_s=run_ms / 1e3,
+            output_s=line.now() - encode_from_s,
+            batch=_batch_of(self.request.inputs),
+        )
+        return answer
+
+    def _hold_ms(self, run_ms: float) -> float:
+        """How long this center occupies the slot: its speed, a fault, a declared distribution."""
+        factor = self.center.center.speed_factor
+        effect = self.center.faults.effect(self.center.row, self.attempt.vantage)
+        if effect is not None:
+            factor *= effect.slow
+        service = self.model.config.service
+        if service is not None:
+            drawn_ms = service.median_ms * self.center.random.lognormvariate(0.0, service.sigma)
+            run_ms = max(run_ms, drawn_ms)
+        return run_ms * factor if factor != 1.0 or service is not None else 0.0
+
+    def _ran_badly(self, error: Exception | None) -> None:
+        self._leave()
+        self.model.record_failure(total_s=self.center.line.now() - self.arrived_s)
+        self._fail(error if isinstance(error, NearwayError) else CenterFailed(str(error)))
+        self._free_slot()
+
+    def _finish(self, answer: tuple[bytes, int | None]) -> None:
+        self._leave()
+        now = self.center.line.now()
+        self.center.meter.answered(now, self.found, (now - self.arrived_s) * 1e3)
+        report = self._report(now)
+        self._back(lambda: self._deliver(answer, report))
+        self._free_slot()
+
+    def _deliver(self, answer: tuple[bytes, int | None], report: Report) -> None:
+        payload, head_bytes = answer
+        self._home()
+        kind = "application/json" if head_bytes is None else "application/octet-stream"
+        self.on_event(Head(200, kind, head_bytes))
+        self.on_event(Chunk(payload))
+        self.on_event(Answered(report, self.drawn_ms))
+
+    # ---- its pieces -----------------------------------------------------------------------
+
+    def _report(self, now: float) -> Report:
+        center = self.center
+        queue_s = max(0.0, self.run_s - self.ready_s) if self.run_s else 0.0
+        service_ms = (now - self.arrived_s - queue_s) * 1e3
+        return center.meter.report(now, center.center.slots, queue_s * 1e3, service_ms)
+
+    def _leave(self) -> None:
+        """No longer this center's work; exactly once."""
+        if self.work_ms:
+            self.center.meter.left(self.work_ms)
+            self.work_ms = 0.0
+
+    def _free_slot(self) -> None:
+        center = self.center
+        center.free_slots += 1
+        center.meter.slot_freed(center.line.now())
+        center.next_from_queue()
+
+    def _fail(self, error: NearwayError) -> None:
+        """Send an error back the same way; a center that is down reports nothing."""
+        center = self.center
+        now = center.line.now()
+        if not isinstance(error, RequestError | CenterDown):
+            center.meter.erred(now)
+        report = None if isinstance(error, CenterDown) else self._report(now)
+
+        def deliver() -> None:
+            self._home()
+            self.on_event(Failed(error, report, self.drawn_ms))
+
+        self._back(deliver)
+
+    def _back(self, deliver: Callable[[], None]) -> None:
+        self.step = Step.BACK
+        line = self.center.line
+        self.due_s = line.now() + max(0.0, self.drawn_ms * 5e-4 - self.overshoot_s)
+        self.handle = line.call_at(self.due_s, deliver)
+
+    def _home(self) -> None:
+        self.step = Step.ENDED
+        self.center.overshoot.add((self.center.line.now() - self.due_s) * 1e3)
+
+    def cancel(self) -> None:
+        """No event follows. A run that has begun keeps its slot until it is over."""
+        step, self.step = self.step, Step.ENDED
+        if step in (Step.OUT, Step.HOLD, Step.BACK):
+            self.handle.cancel()
+        if step is Step.WAIT:
+            self.center.waiting.remove(self)
+        self._leave()
+        if step is Step.HOLD or (step is Step.RUN and self.stop_run()):
+            self._free_slot()
+
+
+def _batch_of(inputs: Mapping[str, Any]) -> int:
+    for array in inputs.values():
+        return int(array.shape[0]) if array.ndim else 1
+    return 1

@@ -1,0 +1,134 @@
+"""One try of one request at one center, and the words for how tries failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gateway.api import CenterDown, DeadlineExceeded, Decision, NearwayError, Outcome, Report
+from gateway.api.outcome import Ending
+from gateway.centers.port import Cancel, Event
+from gateway.serving.arrival import Arrival, Timer
+
+if TYPE_CHECKING:
+    from gateway.serving.exchange import Exchange
+
+
+class Try:
+    """One attempt at one center, open from its commit to its outcome.
+
+    ``patience_s``: how long it may be silent since ``heard_s``. ``late_once``: its timer came
+    late once already. ``paid``: it is a retry, and the budget wants it back at the end.
+    """
+
+    __slots__ = (
+        "cancel_center",
+        "decision",
+        "exchange",
+        "heard_s",
+        "late_once",
+        "open",
+        "paid",
+        "patience_s",
+        "started_s",
+        "timer",
+    )
+
+    cancel_center: Cancel
+    timer: Timer
+
+    def __init__(
+        self, exchange: Exchange, decision: Decision, now: float, patience_s: float, *, paid: bool
+    ) -> None:
+        self.exchange = exchange
+        self.decision = decision
+        self.started_s = now
+        self.heard_s = now
+        self.patience_s = patience_s
+        self.late_once = False
+        self.paid = paid
+        self.open = True
+
+    def hear(self, event: Event) -> None:
+        """What the center calls; nothing is heard once the try is closed."""
+        if self.open:
+            self.exchange.hear(self, event)
+
+    def on_timer(self) -> None:
+        """Silent for too long, or the deadline."""
+        if self.open:
+            self.exchange.out_of_patience(self)
+
+    def outcome(self, ending: Ending, report: Report | None, reason: str, now: float) -> Outcome:
+        """How it ended, for the router."""
+        decision, query = self.decision, self.decision.query
+        return Outcome(
+            decision.center,
+            query.vantage,
+            query.model,
+            ending,
+            (now - self.started_s) * 1e3,
+            report,
+            decision.predicted_ms,
+            decision.charged_ms,
+            now,
+            reason,
+            decision.token,
+        )
+
+
+def silent_error(center: str, silent_ms: float) -> CenterDown:
+    """A center said nothing for longer than its attempt was given."""
+    return CenterDown(f"center {center} was silent for {silent_ms:.0f} ms")
+
+
+def nobody_answered(tries: int, tries_max: int, failures: Sequence[str]) -> CenterDown:
+    """Every attempt failed and no other follows."""
+    return CenterDown(
+        f"no center answered in {tries} of {tries_max} attempts: {'; '.join(failures)}. "
+        "GET /fleet at the admin door shows their health"
+    )
+
+
+def budget_spent(tries_in_flight: int) -> str:
+    """Why another center was not tried although it might have helped."""
+    return (
+        f"{tries_in_flight} retries are in flight, the most the budget allows now "
+        "(attempts.retry_budget, attempts.retries_min)"
+    )
+
+
+def too_late(remaining_ms: float, predicted_ms: float) -> str:
+    """Why another center was not tried although it might have helped."""
+    return f"{remaining_ms:.1f} ms are left and another center would take {predicted_ms:.1f}"
+
+
+def deadline_error(
+    arrival: Arrival, failures: Sequence[str], waiting: str | None = None
+) -> DeadlineExceeded:
+    """The budget is spent; ``waiting``: on what the last of it went."""
+    budget_ms = (arrival.deadline_s - arrival.arrived_s) * 1e3
+    spent = [*failures] if waiting is None else [*failures, waiting]
+    return DeadlineExceeded(
+        f"the budget of {budget_ms:.1f} ms is spent: "
+        f"{'; '.join(spent) or 'nothing was left when the request had been read'}. "
+        "Ask for more with x-request-timeout-ms, at most attempts.deadline_ms"
+    )
+
+
+def waiting_for(this: Try, center: str, now: float) -> str:
+    """How long the open try has been waited for."""
+    waited_ms = (now - this.started_s) * 1e3
+    return (
+        f"{waited_ms:.1f} ms waiting for center {center} "
+        f"({this.decision.predicted_ms:.1f} predicted)"
+    )
+
+
+def in_a_list(error: NearwayError) -> str:
+    """An error's message as one of several: without its full stop."""
+    return str(error).rstrip(". ")
+
+
+def nothing() -> None:
+    """Stands for the cancel of a try that is over: no cycle is left for the collector."""
