@@ -32,9 +32,9 @@ from time import perf_counter, thread_time
 from typing import Any
 
 import numpy as np
-from light_ledger import LightLedger, add_standard_columns
+from light_ledger import SLOTS, LightLedger, add_standard_columns
 
-from gateway.api import F32N, Center, Location, Outcome, Query, Table
+from gateway.api import F32N, Center, Decision, Location, Outcome, Query, Report, Table
 from gateway.config.settings import SHIPPED_POLICIES
 from gateway.loading import Registry, build_policy
 from gateway.routing import Ledger, Router
@@ -47,6 +47,7 @@ RATE_PER_S = 7_500.0
 IN_FLIGHT = 32
 BLOCK = 200
 QUERIES = 20_000
+LEARNING_BLOCKS = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,12 @@ def main() -> None:
                 row = measure(centers, classes, ledger, arguments.seconds)
                 rows.append(row)
                 print(_line(row), flush=True)
+    learning_us = {centers: estimator_us(centers) for centers in arguments.sizes}
+    for centers, (charge_us, ended_us) in learning_us.items():
+        print(
+            f"the fleet's estimators at {centers} centers: {charge_us:.2f} µs a charge, "
+            f"{ended_us:.2f} µs an outcome (refund, network, service, work, residual)"
+        )
     if arguments.json:
         document = {
             "python": platform.python_version(),
@@ -83,6 +90,10 @@ def main() -> None:
             "rate_per_s": RATE_PER_S,
             "in_flight": IN_FLIGHT,
             "rows": [asdict(row) for row in rows],
+            "estimators_us": {
+                str(centers): {"charge": charge_us, "outcome": ended_us}
+                for centers, (charge_us, ended_us) in learning_us.items()
+            },
         }
         Path(arguments.json).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -110,7 +121,7 @@ def measure(centers: int, classes: str, ledger_name: str, seconds: float) -> Row
     """One row: blocks of the three ways, in turns, until ``seconds`` are over."""
     random = Random(SEED)
     rtt_ms = _round_trips(centers)
-    router, table = _router(centers, ledger_name, rtt_ms)
+    router, table, _ = _router(centers, ledger_name, rtt_ms)
     nearway = _Nearway(router, _queries(classes, random))
     ways = {"nearway": nearway.block, "bare": _bare(table), "loop": _plain_loop(table)}
     blocks = {"nearway": BLOCK, "bare": BLOCK, "loop": max(1, 20_000 // centers)}
@@ -140,6 +151,45 @@ def measure(centers: int, classes: str, ledger_name: str, seconds: float) -> Row
         round(middle["loop"], 3),
         round(middle["nearway"] / middle["bare"], 2),
         round(1.0 - (router.cache_state()["rebuilds"] - before[0]["rebuilds"]) / lookups, 4),
+    )
+
+
+def estimator_us(centers: int) -> tuple[float, float]:
+    """Median µs of the fleet's ``charge`` and ``ended``, with a report, in blocks of 200."""
+    random = Random(SEED)
+    router, _, fleet = _router(centers, "fleet", _round_trips(centers))
+    queries = list(islice(cycle(_queries("207 cities x 3 models", random)), BLOCK))
+    taken_us: tuple[list[float], list[float]] = ([], [])
+    now = 0.0
+    for _ in range(LEARNING_BLOCKS):
+        decisions = [router.decide(query, now) for query in queries]
+        started_s = perf_counter()
+        for decision in decisions:
+            fleet.charge(decision, now)
+        taken_us[0].append((perf_counter() - started_s) * 1e6 / BLOCK)
+        now += BLOCK / RATE_PER_S
+        outcomes = [_answer(decision, random, now) for decision in decisions]
+        started_s = perf_counter()
+        for outcome in outcomes:
+            fleet.ended(outcome)
+        taken_us[1].append((perf_counter() - started_s) * 1e6 / BLOCK)
+    return median(taken_us[0]), median(taken_us[1])
+
+
+def _answer(decision: Decision, random: Random, now: float) -> Outcome:
+    service_ms = SERVICE_MS[decision.query.model] * random.lognormvariate(0.0, 0.2)
+    network_ms = decision.parts_ms[0] + random.expovariate(5.0)
+    report = Report(0.0, service_ms, service_ms, 1, SLOTS)
+    return Outcome(
+        decision.center,
+        decision.query.vantage,
+        decision.query.model,
+        "answer",
+        network_ms + service_ms,
+        report,
+        decision.predicted_ms,
+        decision.charged_ms,
+        now,
     )
 
 
@@ -245,7 +295,7 @@ def _round_trips(centers: int) -> F32N:
     return rtt_ms
 
 
-def _router(centers: int, ledger_name: str, rtt_ms: F32N) -> tuple[Router, Table]:
+def _router(centers: int, ledger_name: str, rtt_ms: F32N) -> tuple[Router, Table, Ledger]:
     here = Location(0.0, 0.0)
     table = Table(
         [Center(f"c{row}", f"r{row // 3}", "a", "x", "CN", here) for row in range(centers)]
@@ -266,7 +316,7 @@ def _router(centers: int, ledger_name: str, rtt_ms: F32N) -> tuple[Router, Table
         plugin_budget_ms=0.05,
         plugin_limit_ms=5.0,
     )
-    return router, table
+    return router, table, ledger
 
 
 def _light(table: Table, rtt_ms: F32N) -> Ledger:

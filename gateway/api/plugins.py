@@ -52,7 +52,8 @@ class Filter(Protocol):
 
 
 class Scorer(Protocol):
-    """Adds milliseconds. ``live``: ``ms`` returns a column itself, read at every request.
+    """Adds milliseconds. ``live``: ``ms`` returns a column itself, or the row of its one key;
+    it is read where it stands at every request.
 
     A cached row is made again when something it ``reads`` moved; ``now`` alone moves nothing.
     A class that says ``is_time = False`` charges what is no time (money, carbon, a risk): it

@@ -57,11 +57,13 @@ def check_declarations(kind: str, plugin: object, said: str) -> None:
         value = getattr(plugin, name)
         if not expected[1](value):
             raise ConfigError(f"{said}: {name} = {value!r}; expected {expected[0]}")
-    if getattr(plugin, "live", False) and plugin.varies_by != ():  # type: ignore[attr-defined]  # a scorer
-        raise ConfigError(
-            f"{said}: live = True and varies_by is not (); a live scorer returns one column, "
-            "the same for every query"
-        )
+    if getattr(plugin, "live", False):
+        varies_by = plugin.varies_by  # type: ignore[attr-defined]  # a scorer, checked above
+        if varies_by is None or len(varies_by) > 1:
+            raise ConfigError(
+                f"{said}: live = True and varies_by = {varies_by}; a live scorer returns one "
+                "column (varies_by = ()) or one row, which has one key"
+            )
 
 
 def _methods(protocol: type) -> dict[str, Callable[..., Any]]:

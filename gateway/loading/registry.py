@@ -137,7 +137,7 @@ def _varies_by(plugin_class: Any) -> str:
     if not hasattr(plugin_class, "varies_by"):
         return ""
     if getattr(plugin_class, "live", False):
-        return "live"
+        return ", ".join((*plugin_class.varies_by, "live"))
     if plugin_class.varies_by is None:
         return "request"
     return " and ".join(plugin_class.varies_by) or "nothing"

@@ -14,6 +14,9 @@ made: at 300 origins and 7 500 requests a second three of four requests would bu
 * A row shares memory with nothing: it is immutable once built.
 * A row of which a plugin failed or was quarantined is built again at the next check; until
   then a failed scorer counts as zeros, a quarantined one as its last answer for this key.
+* A live scorer that varies by a key has a component of its own, whose rows are the table's
+  (``LiveRows``): the round trips of 200 vantages move with every answer, and copying a row
+  each time one moved was a third of a decision.
 * The cache is bounded. A row moves to the young end when it is looked at again, so the
   oldest is the least recently used to within ``refresh_ms``, at no cost per request. (While
   less than half full it is not moved: nothing is about to be dropped.)
@@ -49,6 +52,7 @@ ROWS_MAX = 4096
 ROWS_MIN = 16
 FILTER_REFRESH_MS = 1.0
 INCOMPLETE = -1
+ASK_AGAIN_S = 1.0
 REFUSES_ALL = "it is mandatory, so every center is refused"
 KEY_FIELDS = ("model", "tenant", "vantage")
 
@@ -253,6 +257,51 @@ class Component:
             notes.append(f"{error}; {REFUSES_ALL}")
             return np.ones(len(self._table), dtype=np.bool_)
         return ~keep
+
+
+class LiveRows(Component):
+    """The rows of one live scorer that varies by a key: the table's own, read where they stand.
+
+    Asked once a key and epoch; nothing is copied and no version compared. A scorer that raises
+    or returns anything but a row it reads counts as zeros, and is asked again a second later.
+    """
+
+    def __init__(self, table: Table, asked: Asked[Scorer]) -> None:
+        _check_key(table, asked)
+        super().__init__(table, _key(asked), (), (asked,))
+
+    def refresh(self, query: Query, now: float) -> Row:
+        """The row of a key not seen since the epoch moved."""
+        self.checks += 1
+        self.rebuilds += 1
+        (asked,) = self.scorers
+        rows = [table.row(key_of(query)) for table, key_of in self._row_tables]
+        narrow = _narrowed(query, self._declared)
+        whole, check_at = self._nothing_ms, now + ASK_AGAIN_S
+        notes: tuple[str, ...] = ()
+        try:
+            found = asked.guard.call(asked.plugin.ms, narrow, asked.centers.bind(narrow), now)
+            whole, check_at = _own_row(found, rows, asked), inf
+        except PluginError as error:
+            notes = (f"{error}; skipped",)
+        row = Row(whole, (scalars(whole),), (), notes, INCOMPLETE, check_at)
+        self.rows[self.key_of(query)] = row
+        if len(self.rows) > self.rows_max:
+            del self.rows[next(iter(self.rows))]
+        return row
+
+
+def _own_row(found: object, rows: list[Any], asked: Asked[Scorer]) -> F32N:
+    """Which of the table's rows the scorer returned. Raises PluginError."""
+    if isinstance(found, np.ndarray):
+        for whole in rows:
+            if np.shares_memory(found, whole) and whole.dtype == np.float32:
+                own: F32N = whole
+                return own
+    raise asked.guard.failed(
+        "live = True, so ms must return one of the rows it reads "
+        f"({', '.join(asked.plugin.reads)}), not a copy; found {type(found).__name__}"
+    )
 
 
 def components_of(

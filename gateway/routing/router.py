@@ -45,7 +45,14 @@ from gateway.api import (
     Scorer,
     Table,
 )
-from gateway.routing.components import Asked, Component, Scalars, components_of, scalars
+from gateway.routing.components import (
+    Asked,
+    Component,
+    LiveRows,
+    Scalars,
+    components_of,
+    scalars,
+)
 from gateway.routing.explain import Evidence, explanation, why_nobody
 from gateway.routing.guard import Budget, Guard
 from gateway.routing.ledger import Ledger
@@ -351,7 +358,8 @@ class Router:
             declare_columns(table, feeding.name, columns)
         filters = [self._filter(named) for named in policy.filters]
         scorers = [self._scorer(named) for named in policy.scorers]
-        live = [s for s in scorers if s.plugin.live]
+        live = [s for s in scorers if s.plugin.live and not s.plugin.varies_by]
+        in_rows = [s for s in scorers if s.plugin.live and s.plugin.varies_by]
         cached = [s for s in scorers if not s.plugin.live and s.plugin.varies_by is not None]
         asked = [s for s in scorers if not s.plugin.live and s.plugin.varies_by is None]
         self._live = LiveColumns(table, live)
@@ -359,6 +367,7 @@ class Router:
         self._components: tuple[Component, ...] = components_of(
             table, [f for f in filters if f.plugin.varies_by is not None], cached
         )
+        self._components = (*(LiveRows(table, s) for s in in_rows), *self._components)
         self._lookups = tuple((c.rows.get, c.key_of, c.refresh) for c in self._components)
         self._per_request = PerRequest(
             len(table), [f for f in filters if f.plugin.varies_by is None], asked

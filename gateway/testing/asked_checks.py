@@ -131,15 +131,19 @@ def _non_negative(subject: Subject) -> None:
 def _live(subject: Subject) -> None:
     if not getattr(subject.plugin, "live", False):
         return
-    found = subject.ask(subject.busy, queries()[0])
+    query, busy = queries()[0], subject.busy
+    found = subject.ask(busy, query)
     for name in subject.reads:
-        column = subject.busy.columns.get(name)
-        if column is not None and column.dtype == np.float32 and np.shares_memory(found, column):
+        column = busy.columns.get(name)
+        if column is None:
+            rows = busy.row_tables[name]
+            column = rows.row(getattr(query, rows.keyed_by))
+        if column.dtype == np.float32 and np.shares_memory(found, column):
             return
     raise Broken(
         "live = True, and the answer is a copy",
-        "the float32 column itself: it is asked for once, then read where it stands",
-        "return centers[COLUMN] as it is, or set live = False",
+        "the float32 column or row itself: it is asked for once, then read where it stands",
+        "return centers[NAME] as it is, or set live = False",
     )
 
 
@@ -251,7 +255,7 @@ DTYPE = Check("dtype", "bool from a filter, float32 from a scorer", _dtype, stop
 SCORES = (
     Check("numbers", "no NaN; +inf forbids a center", _numbers),
     Check("non_negative", "milliseconds >= 0", _non_negative),
-    Check("live", "a live scorer returns a column itself", _live),
+    Check("live", "a live scorer returns a column or row itself", _live),
 )
 STEADY = (
     Check("deterministic", "the same question, the same answer", _deterministic, stops=True),

@@ -1,4 +1,7 @@
-"""What the way costs: the round trip from the vantage to each center, as learned."""
+"""What the way costs: the round trip from the vantage to each center, as learned.
+
+The row moves with the answers, so it is live: routing adds it as it stands.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ class Network:
 
     varies_by: ClassVar[tuple[Varies, ...] | None] = ("vantage",)
     reads: ClassVar[tuple[str, ...]] = ("rtt_ms",)
-    live: ClassVar[bool] = False
-    refresh_ms: ClassVar[float] = 10.0
+    live: ClassVar[bool] = True
+    refresh_ms: ClassVar[float] = 0.0
 
     def ms(self, query: Query, centers: Centers, now: float) -> F32N:
-        """float32[N], ms."""
+        """float32[N], ms: the row itself."""
         return centers["rtt_ms"]

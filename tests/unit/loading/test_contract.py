@@ -79,7 +79,11 @@ def changed(**declarations):
         ({"reads": "rtt_ms"}, "reads = 'rtt_ms'; expected a tuple of column names"),
         ({"live": 1}, "live = 1; expected True or False"),
         ({"refresh_ms": -1}, "refresh_ms = -1; expected a number of ms >= 0"),
-        ({"live": True, "varies_by": ("model",)}, r"live = True and varies_by is not \(\)"),
+        (
+            {"live": True, "varies_by": ("model", "tenant")},
+            r"live = True and varies_by = \('model'",
+        ),
+        ({"live": True, "varies_by": None}, "live = True and varies_by = None"),
     ],
 )
 def test_a_declaration_that_cannot_be_used_is_refused(declarations, said):

@@ -10,7 +10,7 @@ def test_what_is_installed_is_found():
     rows = {(row["kind"], row["name"]): row for row in Registry.discover().rows()}
     assert ("filter", "healthy") in rows
     network = rows["scorer", "network"]
-    assert network["varies_by"] == "vantage"
+    assert network["varies_by"] == "vantage, live"
     assert network["reads"] == ["rtt_ms"]
     assert network["distribution"].startswith("nearway ")
     assert all(row["error"] == "" for row in rows.values())

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.api import Centers, ConfigError
 from gateway.routing import components
-from gateway.routing.components import Asked, components_of
+from gateway.routing.components import Asked, LiveRows, components_of
 from gateway.routing.guard import Budget, Guard
 
 
@@ -148,3 +148,58 @@ def test_reading_rows_by_an_undeclared_key_is_refused(world, table):
 def test_an_unknown_query_field_is_refused(world, table):
     with pytest.raises(ConfigError, match="origin"):
         grouped(table, (), [("wrong", world.fixed([1.0, 1.0], varies_by=("origin",)))])
+
+
+# ---- live rows ----------------------------------------------------------------------------
+
+
+def live_rows(world, table, answer=lambda q, c: c["rtt_ms"]):
+    scorer = world.Charges(answer, ("vantage",), ("rtt_ms",), live=True)
+    return LiveRows(table, asked(table, "scorer", "network", scorer))
+
+
+def test_a_live_row_is_the_tables_own_and_needs_no_version(world, table):
+    rows = live_rows(world, table)
+    row = rows.row(world.query(), 0.0)
+    table.row_tables["rtt_ms"].row(0)[:] = [7.0, 9.0]
+    assert row.total_ms.tolist() == [7.0, 9.0]
+    assert rows.row(world.query(), 1e9) is row
+    assert rows.rebuilds == 1
+
+
+def test_live_rows_are_bounded(world, table):
+    table.row_tables["rtt_ms"].make = lambda _: np.ones(2, np.float32)
+    rows = live_rows(world, table)
+    rows.rows_max = 3
+    for vantage in range(10):
+        rows.row(world.query(vantage=vantage), 0.0)
+    assert len(rows.rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda q, c: c["rtt_ms"].copy(), "not a copy"),
+        (lambda q, c: 1 / 0, "ZeroDivisionError"),
+        (lambda q, c: c["queue_ms"], "not in reads"),
+    ],
+)
+def test_what_is_not_the_row_counts_as_zeros_and_is_asked_again(world, table, answer, said):
+    rows = live_rows(world, table, answer)
+    row = rows.row(world.query(), 0.0)
+    assert row.total_ms.tolist() == [0.0, 0.0]
+    assert said in row.notes[0]
+    assert rows.row(world.query(), 0.5) is row
+    assert rows.row(world.query(), 1.5) is not row
+
+
+def test_the_router_follows_a_live_row_at_once(world):
+    table = world.standard_table([[1.0, 2.0]], [1.0, 1.0])
+    scorers = [("network", world.network(live=True)), ("service", world.service())]
+    router = world.router(table, world.policy([("healthy", world.healthy())], scorers))
+    assert router.decide(world.query(), 0.0).center == 0
+    table.row_tables["rtt_ms"].row(0)[0] = 5.0
+    decision = router.decide(world.query(), 0.0)
+    assert decision.center == 1
+    assert decision.parts_ms == (2.0, 1.0)
+    assert router.explain(world.query(), 0.0).scorers_ms["network"].tolist() == [5.0, 2.0]
