@@ -179,7 +179,7 @@ def estimator_us(centers: int) -> tuple[float, float]:
 def _answer(decision: Decision, random: Random, now: float) -> Outcome:
     service_ms = SERVICE_MS[decision.query.model] * random.lognormvariate(0.0, 0.2)
     network_ms = decision.parts_ms[0] + random.expovariate(5.0)
-    report = Report(0.0, service_ms, service_ms, 1, SLOTS)
+    report = Report(0.0, service_ms, 0.0, 0, SLOTS)
     return Outcome(
         decision.center,
         decision.query.vantage,

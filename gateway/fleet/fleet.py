@@ -53,6 +53,7 @@ class Fleet:
         self._path_offers = self._network.offers
         self._center_offers = self._service.offers
         self.residuals = Residuals(table.centers)
+        self._to_account = self.residuals.ended.append
         places = [(c.region, c.zone) for c in table.centers]
         self._health = Health(places, random, settings.health)
         self._troubled = self._health.troubled
@@ -129,7 +130,7 @@ class Fleet:
             return
         now, report = outcome.now, outcome.report
         self._answers[center] += 1
-        self.residuals.learn(center, outcome.model, outcome.predicted_ms, outcome.attempt_ms)
+        self._to_account((outcome.model, center, outcome.predicted_ms, outcome.attempt_ms))
         if report is None:
             # A center that reports nothing: network is what the predicted service leaves.
             rest_ms = max(0.0, outcome.attempt_ms - outcome.charged_ms)

@@ -6,8 +6,8 @@ single center has too few answers for a tail, so ratios are pooled by the zone o
 buckets, each 7 % wider than the last; counts are halved every 10 s, so a pool speaks of the
 last half minute.
 
-* An answer costs a request only its place in a buffer; ``settle`` counts the buffers in one
-  go, each 100 ms, with numpy.
+* An answer costs a request only its place in a list; ``settle`` counts the list in one go,
+  each 100 ms, with numpy.
 * A quantile is blended with that of a log-normal prior (three times the prediction at 0.99),
   in the logarithm, by how many ratios lie beyond it: k of them weigh k / (k + 1). So the
   median of a new pool is believed after a few answers, its 0.99 after some hundred.
@@ -21,7 +21,6 @@ Errors and cancelled attempts tell nothing.
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,12 +40,10 @@ HALVED_EVERY_S = 10.0
 PRIOR_LOG_SPREAD = log(3.0) / NormalDist().inv_cdf(0.99)
 LOW_Q, HIGH_Q = 0.05, 0.95
 PREDICTED_MS_MIN = 1e-3
-BUFFERED_MAX = 32_768
 MODELS_MAX = 1000
 CELLS_MAX = 1_000_000
 """Bounds what is kept: models, and models times centers."""
 OTHER_MODELS = "other"
-VALUES = 3  # of an answer in the buffer: center, predicted ms, actual ms
 
 
 @lru_cache(maxsize=64)
@@ -135,20 +132,23 @@ def _blended_log(counts: Array, cumulated: Array, q: float) -> Array:
 
 
 class _Answers:
-    """One model: the buffer, its pools, and the sums by center."""
+    """One model: its pools, and the sums by center."""
 
     def __init__(self, centers: int, places: int) -> None:
-        self.buffer = array("d")
         self.pools = Pools(places)
         self.answers = np.zeros(centers, dtype=np.int64)
         self.covered = np.zeros(centers, dtype=np.int64)
         self.late_ms = np.zeros(centers)
         self.early_ms = np.zeros(centers)
 
-    def absorb(self, place_of: Array) -> tuple[int, float]:
-        """Count the buffer; returns how many answers, and the sum of their absolute logs."""
-        values = np.array(self.buffer).reshape(-1, VALUES)
-        del self.buffer[:]
+    def absorb(self, values: Array, place_of: Array) -> tuple[int, float]:
+        """Count answers, float64[K, 3] as in ``learn``; what is no ratio is left out.
+
+        Returns how many were counted, and the sum of the absolute logarithms of their ratios.
+        """
+        predicted_ms, actual_ms = values[:, 1], values[:, 2]
+        sound = (predicted_ms >= PREDICTED_MS_MIN) & (predicted_ms < inf)
+        values = values[sound & (actual_ms > 0.0) & (actual_ms < inf)]
         center, predicted_ms, actual_ms = values[:, 0].astype(np.intp), values[:, 1], values[:, 2]
         places, n = place_of[center], len(self.answers)
         ratio = actual_ms / predicted_ms
@@ -186,30 +186,22 @@ class Residuals:
         self._models: dict[str, _Answers] = {}
         self._answers = 0
         self._error_log_sum = 0.0
+        self.ended: list[tuple[str, int, float, float]] = []
+        """Answers not counted yet; ``settle`` empties it."""
 
-    def learn(self, center: int, model: str, predicted_ms: float, actual_ms: float) -> None:
-        """An answer of ``center`` that took ``actual_ms``; what is no ratio is left out."""
-        if not (PREDICTED_MS_MIN <= predicted_ms < inf and 0.0 < actual_ms < inf):
-            return
-        answers = self._models.get(model)
-        if answers is None:
-            answers = self._begin(model)
-        buffer = answers.buffer
-        buffer.extend((center, predicted_ms, actual_ms))
-        if len(buffer) >= VALUES * BUFFERED_MAX:
-            self._absorb(answers)
+    def learn(self, model: str, center: int, predicted_ms: float, actual_ms: float) -> None:
+        """An answer of ``center`` that took ``actual_ms``."""
+        self.ended.append((model, center, predicted_ms, actual_ms))
 
     def settle(self, now: float) -> None:
         """Each slow tick: count what has ended, publish the intervals."""
-        for answers in self._models.values():
-            if answers.buffer:
-                self._absorb(answers)
-                answers.pools.publish(now)
+        for answers in self._absorb():
+            answers.pools.publish(now)
 
     @property
     def sums(self) -> tuple[int, float]:
         """How many answers in all, and the sum of the absolute logarithm of their ratios."""
-        self._absorb_all()
+        self._absorb()
         return self._answers, self._error_log_sum
 
     def quantile_ratio(self, center: int, model: str, q: float) -> float:
@@ -229,14 +221,14 @@ class Residuals:
 
     def forget(self, model: str) -> None:
         """Begin the pools of a model anew: it is another one, or gone. Accounts stay."""
+        self._absorb()
         answers = self._models.get(model)
         if answers is not None:
-            self._absorb(answers)
             answers.pools = Pools(self._places)
 
     def by_model(self) -> dict[str, Account]:
         """The accounts so far; models beyond a bound are counted together as ``other``."""
-        self._absorb_all()
+        self._absorb()
         return {
             model: Account(
                 int(answers.answers.sum()),
@@ -249,26 +241,33 @@ class Residuals:
 
     def by_center(self) -> list[Account]:
         """The accounts so far, in row order."""
-        self._absorb_all()
+        self._absorb()
         sums = [Account() for _ in self._place_of]
         for answers in self._models.values():
             for center in np.flatnonzero(answers.answers).tolist():
                 sums[center].add(answers.account(center))
         return sums
 
-    def _absorb_all(self) -> None:
-        for answers in self._models.values():
-            if answers.buffer:
-                self._absorb(answers)
+    def _absorb(self) -> list[_Answers]:
+        """Count what has ended; returns the models it was of."""
+        if not self.ended:
+            return []
+        by_model: dict[str, list[tuple[int, float, float]]] = {}
+        for model, center, predicted_ms, actual_ms in self.ended:
+            by_model.setdefault(model, []).append((center, predicted_ms, actual_ms))
+        self.ended.clear()
+        touched = []
+        for model, values in by_model.items():
+            answers = self._of(model)
+            count, error_log = answers.absorb(np.array(values, dtype=np.float64), self._place_of)
+            self._answers += count
+            self._error_log_sum += error_log
+            touched.append(answers)
+        return touched
 
-    def _absorb(self, answers: _Answers) -> None:
-        count, error_log = answers.absorb(self._place_of)
-        self._answers += count
-        self._error_log_sum += error_log
-
-    def _begin(self, model: str) -> _Answers:
-        """The answers of a model never answered before."""
-        if len(self._models) >= self._models_max:
+    def _of(self, model: str) -> _Answers:
+        """The model's; of those beyond the bound one in common."""
+        if model not in self._models and len(self._models) >= self._models_max:
             model = OTHER_MODELS
         answers = self._models.get(model)
         if answers is None:

@@ -228,26 +228,29 @@ class _Others:
         self._heard_array = np.full(centers, -np.inf)
         self._heard = cells_of(self._heard_array)
         self._fade_s = np.full(centers, tuning.foreign_ms_max / 1e3)
-        self._cells = tuple(
-            (cells_of(now), cells_of(usual))
-            for now, usual in (
-                (self.requests, self._usual_requests),
-                (self.work_ms, self._usual_work_ms),
-            )
-        )
+        self._believed_requests = cells_of(self.requests)
+        self._believed_work = cells_of(self.work_ms)
+        self._usual_count = cells_of(self._usual_requests)
+        self._usual_work = cells_of(self._usual_work_ms)
 
     def seen(self, center: int, requests: float, work_ms: float, now: float) -> None:
         """A report: it moves what is believed at once, what is usual over ``usual_s``."""
         tuning = self._tuning
-        since_s = min(now - self._heard[center], tuning.usual_s)  # the first is half believed
+        usual_s = tuning.usual_s
+        since_s = now - self._heard[center]
+        if since_s > usual_s:
+            since_s = usual_s  # the first is half believed
         self._heard[center] = now
-        share = since_s / (since_s + tuning.usual_s)
+        share = since_s / (since_s + usual_s)
         if share < tuning.usual_gain_min:
             share = tuning.usual_gain_min
         gain = tuning.foreign_gain
-        for (believed, usual), value in zip(self._cells, (requests, work_ms), strict=True):
-            believed[center] += gain * (value - believed[center])
-            usual[center] += share * (value - usual[center])
+        believed, usual = self._believed_requests, self._usual_count
+        believed[center] += gain * (requests - believed[center])
+        usual[center] += share * (requests - usual[center])
+        believed, usual = self._believed_work, self._usual_work
+        believed[center] += gain * (work_ms - believed[center])
+        usual[center] += share * (work_ms - usual[center])
         self.any = True
 
     def add(self, center: int, work_ms: float) -> None:

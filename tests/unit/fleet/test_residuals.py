@@ -9,10 +9,8 @@ import pytest
 from gateway.api import Center, Decision, Location, Outcome, Query, Table
 from gateway.fleet import Fleet
 from gateway.fleet.residuals import (
-    BUFFERED_MAX,
     HALVED_EVERY_S,
     OTHER_MODELS,
-    VALUES,
     Pools,
     Residuals,
     places_of,
@@ -31,7 +29,7 @@ def fed(ratios: list[float], residuals: Residuals | None = None, at_s: float = 0
     """Answers of center 0 for model "m", a thousand a second, settled each 100 of them."""
     residuals = residuals or Residuals(CENTERS)
     for place, ratio in enumerate(ratios):
-        residuals.learn(0, "m", 4.0, 4.0 * ratio)
+        residuals.learn("m", 0, 4.0, 4.0 * ratio)
         if place % 100 == 99 or place == len(ratios) - 1:
             residuals.settle(at_s + place * 0.001)
     return residuals
@@ -84,14 +82,6 @@ def test_answers_are_not_held_to_an_interval_that_learned_from_them() -> None:
     assert residuals.by_model()["m"].covered == before + 100
 
 
-def test_a_buffer_that_nobody_settles_is_bounded() -> None:
-    residuals = Residuals(CENTERS)
-    for _ in range(BUFFERED_MAX + 5):
-        residuals.learn(0, "m", 4.0, 4.0)
-    assert len(residuals._models["m"].buffer) == 5 * VALUES
-    assert residuals.sums[0] == BUFFERED_MAX + 5
-
-
 def test_zones_share_a_pool_and_single_centers_their_region() -> None:
     places = places_of(CENTERS)
     assert places[0] == places[1] == ("r", "a")
@@ -99,7 +89,7 @@ def test_zones_share_a_pool_and_single_centers_their_region() -> None:
     assert places[4] == ("s", "")
     residuals = Residuals(CENTERS)
     for _ in range(500):
-        residuals.learn(2, "m", 5.0, 10.0)
+        residuals.learn("m", 2, 5.0, 10.0)
     residuals.settle(1.0)
     assert residuals.quantile_ratio(3, "m", 0.5) == pytest.approx(2.0, rel=0.05)
     assert residuals.quantile_ratio(0, "m", 0.5) == pytest.approx(1.0)
@@ -108,9 +98,9 @@ def test_zones_share_a_pool_and_single_centers_their_region() -> None:
 
 def test_accounts_add_up() -> None:
     residuals = Residuals(CENTERS)
-    residuals.learn(0, "m", 5.0, 6.0)
-    residuals.learn(0, "m", 5.0, 3.0)
-    residuals.learn(1, "n", 5.0, 500.0)
+    residuals.learn("m", 0, 5.0, 6.0)
+    residuals.learn("m", 0, 5.0, 3.0)
+    residuals.learn("n", 1, 5.0, 500.0)
     by_model, by_center = residuals.by_model(), residuals.by_center()
     assert (by_model["m"].answers, by_model["m"].late_ms, by_model["m"].early_ms) == (2, 1.0, 2.0)
     assert by_model["m"].covered == 2
@@ -125,7 +115,7 @@ def test_nine_of_ten_answers_lie_in_the_interval() -> None:
     residuals = Residuals(CENTERS)
     random = Random(5)
     for step in range(20_000):
-        residuals.learn(0, "m", 4.0, 4.0 * exp(random.gauss(0.3, 0.2)))
+        residuals.learn("m", 0, 4.0, 4.0 * exp(random.gauss(0.3, 0.2)))
         if step % 100 == 0:
             residuals.settle(step * 0.001)
     account = residuals.by_model()["m"]
@@ -137,14 +127,14 @@ def test_nine_of_ten_answers_lie_in_the_interval() -> None:
 )
 def test_what_is_no_ratio_is_left_out(predicted_ms: float, actual_ms: float) -> None:
     residuals = Residuals(CENTERS)
-    residuals.learn(0, "m", predicted_ms, actual_ms)
+    residuals.learn("m", 0, predicted_ms, actual_ms)
     assert residuals.sums == (0, 0.0)
 
 
 def test_a_model_that_begins_anew_keeps_its_account() -> None:
     residuals = Residuals(CENTERS)
     for _ in range(500):
-        residuals.learn(0, "m", 5.0, 10.0)
+        residuals.learn("m", 0, 5.0, 10.0)
     residuals.settle(1.0)
     residuals.forget("m")
     residuals.forget("never heard of")
@@ -155,7 +145,7 @@ def test_a_model_that_begins_anew_keeps_its_account() -> None:
 def test_models_are_bounded() -> None:
     residuals = Residuals(CENTERS, models_max=3)
     for name in "abcdef":
-        residuals.learn(0, name, 5.0, 6.0)
+        residuals.learn(name, 0, 5.0, 6.0)
     by_model = residuals.by_model()
     assert set(by_model) == {"a", "b", "c", OTHER_MODELS}
     assert by_model[OTHER_MODELS].answers == 3
