@@ -58,7 +58,7 @@ def recorded(path: Path, *, policy: Policy = LIVE, steps: int = STEPS) -> Path:
         under_way = [pair for pair in under_way if pair[0] > now]
         decision = in_force.decide(Query(0, "m"), now)
         in_force.commit(decision, now)
-        attempt_ms = random.uniform(6.0, 12.0)
+        attempt_ms = float(rtt_ms[decision.center]) + 4.0 + random.expovariate(5.0)
         report = Report(0.0, 4.0)
         ended_at = now + attempt_ms / 1e3
         outcome = Outcome(
