@@ -76,7 +76,7 @@ def tuning_cells(asked: Sequence[Asked], requests: int, labels: Sequence[str] | 
         for label in labels_of(who):
             if label == grid.OURS or (labels and label not in labels):
                 continue
-            points = grid.points(label)
+            points = grid.points(label, _widths_ms(condition))
             if len(points) > 1:
                 cells += [
                     Cell(condition=steady, arm=point, seed=FIRST_TUNING_SEED + i)
@@ -84,6 +84,11 @@ def tuning_cells(asked: Sequence[Asked], requests: int, labels: Sequence[str] | 
                     for i in range(TUNING_SEEDS)
                 ]
     return cells
+
+
+def _widths_ms(condition: Condition) -> tuple[float, ...]:
+    on_a_map = condition.series or condition.scenario.endswith(("-map", "-west"))
+    return grid.FAR_WIDTHS_MS if on_a_map else grid.RING_WIDTHS_MS
 
 
 def _families(asked: Sequence[Asked]) -> dict[str, tuple[Condition, str]]:
@@ -187,7 +192,8 @@ def grid_rows() -> list[list[str]]:
         forms = dict.fromkeys(point.policy for point in points)
         if any(parameter == "ring_ms" for point in points for _, parameter, _ in point.parameters):
             widths = ", ".join(map(str, grid.RING_WIDTHS_MS))
-            knobs.append(f"ring_ms: {widths} beside the shipped 1, else as shipped")
+            far = ", ".join(map(str, grid.FAR_WIDTHS_MS))
+            knobs.append(f"ring_ms: {widths} (maps: {far}) beside the shipped 1, else as shipped")
         rows.append([label, " and ".join(forms), "; ".join(knobs) or "as shipped"])
     return rows
 

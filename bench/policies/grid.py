@@ -21,6 +21,8 @@ OURS = "predicted_completion"
 RING = "_ring"
 RING_WIDTHS_MS = (0.3, 5.0)
 """Widths tried beside the shipped 1 ms, with the other parameters as shipped."""
+FAR_WIDTHS_MS = (5.0, 20.0, 50.0)
+"""The same on a map, where the nearest ring of a millisecond is a handful of centers."""
 RING_FORMS = {"least_request": "nearest_least_request"}
 """Ring forms that have a name of their own."""
 ALWAYS_RINGED = ("nearest_least_request", "locality_two_choices")
@@ -84,7 +86,7 @@ def missing() -> list[str]:
     return [label for label in BASELINES if label not in SHIPPED_POLICIES]
 
 
-def points(label: str) -> list[Arm]:
+def points(label: str, widths_ms: tuple[float, ...] = RING_WIDTHS_MS) -> list[Arm]:
     """Every tuning point of a baseline, the shipped one first; empty when there is no such."""
     if label not in SHIPPED_POLICIES:
         return []
@@ -97,7 +99,7 @@ def points(label: str) -> list[Arm]:
     return arms + [
         Arm(label=label, policy=name, parameters=((plugin, "ring_ms", width_ms),))
         for name, plugin in _ringed(label)
-        for width_ms in RING_WIDTHS_MS
+        for width_ms in widths_ms
     ]
 
 
