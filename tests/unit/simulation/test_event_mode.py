@@ -43,9 +43,15 @@ def test_the_same_seed_gives_the_same_bytes(plan: Make, picker: str) -> None:
     assert not same(one, simulate(plan(**BUSY), "p", policy, seed=4))
 
 
-def test_the_registry_changes_nothing(plan: Make) -> None:
-    one = simulate(plan(), "p", Policy(), seed=1)
-    two = simulate(plan(), "p", Policy(), seed=1, registry=Registry.discover())
+def test_plugins_found_in_another_order_change_nothing(plan: Make) -> None:
+    known = Registry.discover()
+    names = ("healthy", "serves_model", "network", "queue", "service", "risk", "two_choices")
+    backwards = Registry(())
+    for name in reversed(names):
+        backwards = backwards.plus(known.offers(name))
+    policy = Policy(picker="two_choices")
+    one = simulate(plan(**BUSY), "p", policy, seed=1, registry=known)
+    two = simulate(plan(**BUSY), "p", policy, seed=1, registry=backwards)
     assert same(one, two)
 
 
