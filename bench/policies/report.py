@@ -160,7 +160,7 @@ def _missed(gates: Sequence[Gate]) -> str:
 
 def _losing(evidence: Evidence, ours: str) -> Section:
     table = losing_table(evidence, ours, _baselines(evidence, ours))
-    words = "The interval lies wholly on the other's side in p99 or in the share in time."
+    words = "The interval lies wholly on the other's side."
     if not table.rows:
         return Section("Where ours loses", ("Nowhere beyond doubt.",))
     return Section("Where ours loses", (words,), (), (table,))

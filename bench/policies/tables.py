@@ -137,18 +137,31 @@ def _far_tail(evidence: Evidence, condition: str, ours: str, label: str) -> str:
 
 
 def losing_table(evidence: Evidence, ours: str, labels: Sequence[str]) -> Table:
-    """Where another policy is better than ours beyond doubt, in p99 or in the share in time."""
-    rows = []
-    for condition in evidence.conditions:
-        for label in labels:
-            p99 = evidence.ratio(condition, ours, label, P99)
-            share = evidence.difference(condition, ours, label, share_within)
-            if p99.low > 1.0 or share.high < 0.0:
-                worse = "yes" if p99.value > WORSE else ""
-                rows.append((condition, label, interval(p99), _points(share), worse))
-    return Table(
-        ("condition", "better policy", "p99 ours / theirs", "in time, points", "by over 5 %"), rows
-    )
+    """Where another policy is better than ours beyond doubt, in any figure that is compared."""
+    rows = [
+        (condition, label, *lost)
+        for condition in evidence.conditions
+        for label in labels
+        for lost in _lost(evidence, condition, ours, label)
+    ]
+    return Table(("condition", "better policy", "in", "ours / theirs", "by over 5 %"), rows)
+
+
+def _lost(
+    evidence: Evidence, condition: str, ours: str, label: str
+) -> Iterator[tuple[str, str, str]]:
+    """The figure, the interval, and whether it is worse by more than 5 %."""
+    requests = sum(run.requests for run in evidence.runs(condition, label))
+    figures = {"p50": P50, "p99": P99, "mean": mean_ms}
+    if requests >= P999_REQUESTS:
+        figures["p99.9"] = P999
+    for word, statistic in figures.items():
+        ratio = evidence.ratio(condition, ours, label, statistic)
+        if ratio.low > 1.0:
+            yield word, interval(ratio), "yes" if ratio.value > WORSE else ""
+    share = evidence.difference(condition, ours, label, share_within)
+    if share.high < 0.0:
+        yield "in time, points", _points(share), ""
 
 
 def bounds_table(evidence: Evidence, ours: str) -> Table:
