@@ -7,8 +7,9 @@ tell does not pass. What was not measured is said to be so and counts as not hel
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from bench.policies.cells import AGED_ORACLE, ORACLE, Figures
 from bench.policies.conditions import AT, Event
@@ -261,20 +262,15 @@ def _failures(evidence: Evidence, ours: str, events: dict[str, Event]) -> Iterat
 
 
 def _crowd(evidence: Evidence, ours: str, events: dict[str, Event]) -> Iterator[Gate]:
+    goodput, after = NOTHING, NOTHING
     event = events.get("S5")
-    during: Callable[[Figures], float | None] = lambda run: None  # noqa: E731, ARG005 - a default
-    after = NOTHING
     if event is not None:
         first_s, last_s = event.from_s, event.until_s
-        during = lambda run: _within_between(run, first_s, last_s)  # noqa: E731 - closes over both
+        during = partial(_within_between, from_s=first_s, until_s=last_s)
+        goodput = evidence.part("S5", ours, ORACLE, during)
         after = evidence.recovery_s("S5", ours, last_s, last_s + 2 * (last_s - first_s))
-    yield Gate(
-        "failures",
-        "goodput in the crowd / oracle's, S5",
-        0.95,
-        evidence.part("S5", ours, ORACLE, during),
-        low_is_good=False,
-    )
+    name = "goodput in the crowd / oracle's, S5"
+    yield Gate("failures", name, 0.95, goodput, low_is_good=False)
     yield Gate("failures", "back to 95 % after the crowd, S5", 2.0, after, unit=" s")
 
 

@@ -79,7 +79,7 @@ def html(evidence: Evidence, gates: Sequence[Gate], told: Told, ours: str) -> st
     """The whole page."""
     main = _shown(evidence, ours)
     sections = [
-        Section("Gates", (_missed(gates),), (), (gates_table(gates),)),
+        Section("Gates", (_missed(gates),), (), ()),
         _losing(evidence, ours),
         _regret(evidence, ours),
         *_distributions(evidence, main, told),
@@ -103,6 +103,7 @@ def html(evidence: Evidence, gates: Sequence[Gate], told: Told, ours: str) -> st
             (),
             [condition_table(evidence, condition) for condition in evidence.conditions],
         ),
+        Section("Every gate", (), (), (gates_table(gates),)),
         _method(told),
     ]
     return page("Routing policies compared", sections, lead=lead(gates))

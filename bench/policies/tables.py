@@ -33,15 +33,14 @@ def gates_table(gates: Sequence[Gate]) -> Table:
     """Every gate, by group."""
     rows = [
         (
-            f"{gate.claim}" + (f" ({gate.note})" if gate.note else ""),
+            f"{gate.group}: {gate.claim}" + (f" ({gate.note})" if gate.note else ""),
             gate.ruling,
             gate.wanted,
             interval(gate.measured),
-            gate.group,
         )
         for gate in gates
     ]
-    return Table(("gate", "ruling", "wanted", "measured [95 %]", "group"), rows)
+    return Table(("gate", "ruling", "wanted", "measured [95 %]"), rows)
 
 
 def condition_table(evidence: Evidence, condition: str) -> Table:
