@@ -39,6 +39,8 @@ FIRST_LOG = -24 * BUCKET_LOG
 HALVED_EVERY_S = 10.0
 PRIOR_LOG_SPREAD = log(3.0) / NormalDist().inv_cdf(0.99)
 LOW_Q, HIGH_Q = 0.05, 0.95
+TAIL_Q = 0.99
+"""Asked for with every attempt, so it is computed at each settling, not when asked."""
 PREDICTED_MS_MIN = 1e-3
 MODELS_MAX = 1000
 CELLS_MAX = 1_000_000
@@ -82,7 +84,7 @@ class Pools:
     def __init__(self, places: int) -> None:
         self._counts = np.zeros((places, BUCKETS))
         self._halve_at = -inf
-        self._quantiles: dict[tuple[int, float], float] = {}
+        self._tail = [prior_ratio(TAIL_Q)] * places
         self.low = np.full(places, prior_ratio(LOW_Q))
         self.high = np.full(places, prior_ratio(HIGH_Q))
         self.low_before, self.high_before = self.low.copy(), self.high.copy()
@@ -100,20 +102,18 @@ class Pools:
                 periods = 1 + int((now - self._halve_at) / HALVED_EVERY_S)
                 self._counts *= 0.5 ** min(periods, 64)
             self._halve_at = now + HALVED_EVERY_S
-        self._quantiles.clear()
         self.low_before, self.high_before = self.low, self.high
         cumulated = self._counts.cumsum(axis=1)
         self.low = np.exp(_blended_log(self._counts, cumulated, LOW_Q))
         self.high = np.exp(_blended_log(self._counts, cumulated, HIGH_Q))
+        self._tail = np.exp(_blended_log(self._counts, cumulated, TAIL_Q)).tolist()
 
     def quantile_ratio(self, place: int, q: float) -> float:
         """The ratio that a share ``q`` of the answers stay below, 0 < q < 1."""
-        ratio = self._quantiles.get((place, q))
-        if ratio is None:
-            counts = self._counts[place : place + 1]
-            ratio = exp(float(_blended_log(counts, counts.cumsum(axis=1), q)[0]))
-            self._quantiles[place, q] = ratio
-        return ratio
+        if q == TAIL_Q:
+            return self._tail[place]
+        counts = self._counts[place : place + 1]
+        return exp(float(_blended_log(counts, counts.cumsum(axis=1), q)[0]))
 
 
 def _blended_log(counts: Array, cumulated: Array, q: float) -> Array:
