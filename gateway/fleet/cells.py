@@ -21,6 +21,21 @@ class Cells(Protocol):
         """Write in place; an integer array takes integers only."""
 
 
+class Counts(Protocol):
+    """An integer array's values, by position."""
+
+    def __getitem__(self, position: int, /) -> int:
+        """The value as a Python integer."""
+
+    def __setitem__(self, position: int, value: int, /) -> None:
+        """Write in place."""
+
+
+def counts_of(array: Array) -> Counts:
+    """As ``cells_of``, for an integer array."""
+    return cast("Counts", array.data)
+
+
 def cells_of(array: Array) -> Cells:
     """Cells sharing the memory of ``array`` (one dimension, C-contiguous)."""
     return cast("Cells", array.data)

@@ -25,6 +25,7 @@ from gateway.fleet.health import REQUEST_FAULTS, SILENT, Health, blames_center, 
 from gateway.fleet.network import Network
 from gateway.fleet.residuals import Residuals
 from gateway.fleet.service import Service, unknown_model
+from gateway.fleet.shared_health import SharedHealth
 from gateway.fleet.tuning import FleetTuning
 from gateway.fleet.work import Work
 
@@ -46,16 +47,17 @@ class Fleet:
         self.tick_at = float("-inf")
         self._table = table
         self._settings = settings
-        self._work = Work(table, random, settings.work)
+        self._work = self._make_work(table, random, settings)
         self._network = Network(table, rtt_prior, settings)
         self._service = Service(table, settings)
         self._published = self._service.published
+        self._hears_again_s = settings.hears_again_s
+        self._looked_at = self._service.slow
         self._path_offers = self._network.offers
         self._center_offers = self._service.offers
         self.residuals = Residuals(table.centers)
         self._to_account = self.residuals.ended.append
-        places = [(c.region, c.zone) for c in table.centers]
-        self._health = Health(places, random, settings.health)
+        self._health = self._make_health(table, random, settings)
         self._troubled = self._health.troubled
         self._on_trial = self._health.on_trial
         self._healthy = table.add_column("healthy", "i4", 1)
@@ -70,6 +72,15 @@ class Fleet:
         self._slow_tick_at = float("-inf")
         self._settled_at: float | None = None
         self._now = 0.0
+
+    def _make_work(self, table: Table, random: Random, settings: FleetTuning) -> Work:
+        return Work(table, random, settings.work)
+
+    def _make_health(
+        self, table: Table, random: Random, settings: FleetTuning
+    ) -> Health | SharedHealth:
+        places = [(center.region, center.zone) for center in table.centers]
+        return Health(places, random, settings.health)
 
     # ---- models ---------------------------------------------------------------------------
 
@@ -114,8 +125,8 @@ class Fleet:
         cells = self._published.get(query.model)
         decision.charged_ms = charged_ms = cells[center] if cells is not None else 0.0
         self._work.charge(center, charged_ms)
-        if self._path_offers and self._network.take(query.vantage, center):
-            self._table.epoch += 1
+        if self._path_offers:
+            self._network.take(query.vantage, center)
         if self._center_offers and self._service.take(center):
             self._table.epoch += 1
         if self._on_trial and center in self._on_trial:
@@ -136,14 +147,16 @@ class Fleet:
             rest_ms = max(0.0, outcome.attempt_ms - outcome.charged_ms)
             self._network.learn(outcome.vantage, center, rest_ms, now)
         else:
-            self._reported_at[center] = now
             service_ms = report.service_ms
             network_ms = outcome.attempt_ms - report.queue_ms - service_ms
             self._network.learn(
                 outcome.vantage, center, network_ms if network_ms > 0.0 else 0.0, now
             )
-            self._service.learn(outcome.model, center, service_ms, now)
-            self._work.reported(center, report, now)
+            heard_s = self._reported_at[center]
+            if now - heard_s >= self._hears_again_s or center in self._looked_at:
+                self._reported_at[center] = now
+                self._service.learn(outcome.model, center, service_ms, now)
+                self._work.reported(center, report, now)
         if self._troubled[center]:
             self._health_changed(center, stage_changed=self._health.answered(center, now))
 
@@ -164,13 +177,16 @@ class Fleet:
 
     # ---- time -----------------------------------------------------------------------------
 
-    def tick(self, now: float) -> None:
-        """What needs all centers at once: each millisecond fading, each 100 ms the rest."""
+    def tick(self, now: float, ahead_s: float = 0.0) -> None:
+        """What needs all centers at once: each millisecond fading, each 100 ms the rest.
+
+        ``ahead_s``: do the rest already when it is due within that time.
+        """
         self.tick_at = now + self._settings.tick_s
         if self._ticked_at is not None:
             self._work.fade(now - self._ticked_at)
         self._ticked_at = now
-        if now < self._slow_tick_at:
+        if now + ahead_s < self._slow_tick_at:
             return
         self._slow_tick_at = now + self._settings.slow_tick_s
         elapsed_s = 0.0 if self._settled_at is None else now - self._settled_at

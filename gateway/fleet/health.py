@@ -42,7 +42,7 @@ from gateway.fleet.tuning import HealthTuning
 REFUSED = frozenset({"center_down"})
 SILENT = frozenset({"timed_out", "deadline_exceeded"})
 REQUEST_FAULTS = frozenset(
-    {"invalid_request", "not_found", "too_large", "unsupported_media", "unsupported"}
+    {"invalid_request", "not_found", "too_large", "unsupported_media", "unsupported", "refused"}
 )
 NOT_ITS_FAULT = REQUEST_FAULTS | {"overloaded", "center_busy", "no_center", *SILENT}
 

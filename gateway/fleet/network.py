@@ -221,6 +221,27 @@ class Network:
                 self.offers.add(key)
                 self._write(*key, path, path.revisit.usual)
 
+    def measured(self, vantage: int, center: int) -> tuple[float, int]:
+        """(round trip in ms, own samples behind it) of a path; no samples when never used."""
+        path = self._paths.get(vantage, {}).get(center)
+        return (0.0, 0) if path is None else (path.mean, path.samples)
+
+    def believe(self, vantage: int, center: int, rtt_ms: float, now: float) -> None:
+        """Take over what others measured, when it differs noticeably from what is held."""
+        self._rtt.row(vantage)
+        path = self._paths[vantage].get(center)
+        if path is None:
+            path = self._first_path(vantage, center, now)
+        elif path.low <= rtt_ms <= path.high:
+            return
+        if not path.samples:
+            path.usual = rtt_ms
+        path.mean = rtt_ms
+        path.variance = path.noise
+        path.at = now
+        if (vantage, center) not in self.offers:
+            self._publish(vantage, center, path, now)
+
     def slow_paths(self, center: int) -> int:
         """How many paths to this center are slower than usual."""
         return sum(1 for _, end in self._slow if end == center)

@@ -186,7 +186,7 @@ class Service:
         self.published: dict[str, Cells] = {}  # service_ms, for the scalar look-up of a charge
         self._paces: list[Pace | None] = [None] * len(table)
         self._active: list[tuple[int, Pace]] = []
-        self._slow: dict[int, Revisit] = {}
+        self.slow: dict[int, Revisit] = {}
         self._settled_at = -inf
         self.offers: set[int] = set()
 
@@ -246,14 +246,47 @@ class Service:
         squared = deviation * deviation
         times.squared += tuning.spread_gain * ((squared if squared < 1.0 else 1.0) - times.squared)
         alarming = pace.learn(ratio, larger / (larger + tuning.noise_ms), now, tuning)
-        if self._slow and center in self._slow and self._looked_again(center, pace, ratio, now):
+        if self.slow and center in self.slow and self._looked_again(center, pace, ratio, now):
             return
         if alarming:
             self._publish_news(center, pace)
 
+    def pace_of(self, center: int) -> tuple[float, int]:
+        """(log factor believed, own answers behind it) of a center."""
+        pace = self._paces[center]
+        return (0.0, 0) if pace is None else (pace.believed(), pace.answers)
+
+    def factor_of(self, name: str) -> tuple[float, int]:
+        """(log factor, own answers behind it) of a model; no answers of an unknown one."""
+        times = self._models.get(name)
+        return (0.0, 0) if times is None else (times.factor, times.answers)
+
+    def believe_pace(self, center: int, log_factor: float) -> None:
+        """Take over a center's log factor from others, when it differs noticeably."""
+        pace = self._paces[center]
+        if pace is None:
+            pace = self._paces[center] = Pace(self._tuning)
+            self._active.append((center, pace))
+        if abs(pace.believed() - log_factor) <= self._tuning.publish_share:
+            return
+        pace.floor = min(pace.floor, log_factor)
+        pace.restart(log_factor, self._tuning)
+        if center not in self.offers:
+            self._publish_news(center, pace)
+
+    def believe_factor(self, name: str, log_factor: float) -> None:
+        """Take over a model's log factor from others, when it differs noticeably."""
+        times = self._models.get(name)
+        if times is None or abs(times.factor - log_factor) <= self._tuning.publish_share:
+            return
+        shifted = times.shift(log_factor - times.factor, self._tuning.model_factor_max)
+        for _, pace in self._active:
+            pace.relax(shifted)
+        self._show_all()
+
     def not_measured(self, center: int, now: float) -> None:
         """An attempt ended without a measurement; if it was to look again, another will."""
-        revisit = self._slow.get(center)
+        revisit = self.slow.get(center)
         if revisit is not None and revisit.stage is Stage.TAKEN:
             revisit.not_measured(now)
 
@@ -262,7 +295,7 @@ class Service:
         if center not in self.offers:
             return False
         self.offers.discard(center)
-        pace, revisit = self._paces[center], self._slow.get(center)
+        pace, revisit = self._paces[center], self.slow.get(center)
         if pace is None or revisit is None or not revisit.take():
             return False
         self._show(center, pace.published)
@@ -278,9 +311,9 @@ class Service:
         self._settle_paces(elapsed_s)
         usual = self._usual()
         for center in np.flatnonzero(self._shown > usual + self._slow_log).tolist():
-            if center not in self._slow:
-                self._slow[center] = Revisit(usual, now, self._settings.center_revisit_s)
-        for center, revisit in self._slow.items():
+            if center not in self.slow:
+                self.slow[center] = Revisit(usual, now, self._settings.center_revisit_s)
+        for center, revisit in self.slow.items():
             if revisit.offer(now):
                 revisit.usual = usual
                 self.offers.add(center)
@@ -297,7 +330,7 @@ class Service:
 
     def slow_since(self, center: int) -> str:
         """Why this center is avoided, for a person; empty when it is not."""
-        revisit, pace = self._slow.get(center), self._paces[center]
+        revisit, pace = self.slow.get(center), self._paces[center]
         if revisit is None or pace is None:
             return ""
         return f"{exp(pace.published - revisit.usual):.1f} times slower than the fleet's median"
@@ -318,8 +351,11 @@ class Service:
             shifted = times.shift(common, self._tuning.model_factor_max)
             for _, pace in self._active:
                 pace.relax(shifted)
-        if not moved:
-            return
+        if moved:
+            self._show_all()
+
+    def _show_all(self) -> None:
+        """A model's factor moved, and what centers held of it: write every row."""
         for center, pace in self._active:
             if center not in self.offers:
                 self._shown[center] = pace.published
@@ -338,7 +374,7 @@ class Service:
     def _settle_paces(self, elapsed_s: float) -> None:
         """A slow center's pace waits for a revisit; any other's follows its answers."""
         for center, pace in self._active:
-            if center in self._slow and pace.answers == pace.settled_answers:
+            if center in self.slow and pace.answers == pace.settled_answers:
                 continue
             pace.settle(elapsed_s, self._tuning)
             if pace.answers >= self._tuning.trusted:
@@ -356,7 +392,7 @@ class Service:
 
     def _looked_again(self, center: int, pace: Pace, ratio: float, now: float) -> bool:
         """Judge a slow center by one answer; True when nothing else is to be published."""
-        revisit = self._slow[center]
+        revisit = self.slow[center]
         if revisit.stage is Stage.WAITING:
             return False
         taken = revisit.stage is Stage.TAKEN
@@ -379,9 +415,9 @@ class Service:
     def _publish(self, center: int, pace: Pace, believed: float) -> None:
         pace.published = believed
         self._show(center, believed)
-        revisit = self._slow.get(center)
+        revisit = self.slow.get(center)
         if revisit is not None and believed <= revisit.usual + self._slow_log:
-            del self._slow[center]
+            del self.slow[center]
             self.offers.discard(center)
 
     def _show(self, center: int, log_factor: float) -> None:

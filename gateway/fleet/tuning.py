@@ -145,7 +145,8 @@ class FleetTuning:
     ``tick_s``: fading and queue columns; ``slow_tick_s``: medians, revisits, report ages.
     ``path_revisit_s``: a path that turned slow is tried again after this, doubling up to
     ``revisit_s_max``; ``center_revisit_s`` the same for a slow center, shorter because a
-    pause of the machine is over soon.
+    pause of the machine is over soon. ``hears_again_s``: of a center's answers that come closer
+    than this, one teaches its service and its load; a thousand a second tell nothing more.
     """
 
     network: NetworkTuning = NetworkTuning()
@@ -154,6 +155,7 @@ class FleetTuning:
     health: HealthTuning = HealthTuning()
     tick_s: float = 0.001
     slow_tick_s: float = 0.1
+    hears_again_s: float = 0.001
     path_revisit_s: float = 1.0
     center_revisit_s: float = 0.25
     revisit_s_max: float = 60.0

@@ -69,6 +69,9 @@ class Work:
         self._work = cells_of(self._work_column)
         self._queue_column = table.add_column("queue_ms", "f4")
         self._queue = cells_of(self._queue_column)
+        self._scratch = tuple(np.zeros((3, n)))
+        self._slots_array = self._slots_column.astype(np.float64)
+        self._slots_less_1 = self._slots_array - 1.0
         self._others = _Others(n, tuning)
         self._foreign_n = cells_of(self._others.requests)
         self._foreign_ms = cells_of(self._others.work_ms)
@@ -194,15 +197,24 @@ class Work:
         self._queue[center] = self._wait_ms(center) + self._tie[center]
 
     def _write_all(self) -> None:
-        requests = self._in_flight_column + self._others.requests
-        ahead = np.maximum(requests + 1 - self._slots_column, 0.0)
-        work = self._work_column + self._others.work_ms
-        wait = work * ahead / (self._slots_column * np.maximum(requests, REQUESTS_MIN))
-        self._queue_column[:] = wait + self._tie_array
+        """Every center's wait, as ``_wait_ms`` has it; no array is made."""
+        requests, ahead, wait = self._scratch
+        np.add(self._in_flight_column, self._others.requests, out=requests)
+        np.subtract(requests, self._slots_less_1, out=ahead)
+        np.maximum(ahead, 0.0, out=ahead)
+        np.add(self._work_column, self._others.work_ms, out=wait)
+        np.multiply(wait, ahead, out=wait)
+        np.maximum(requests, REQUESTS_MIN, out=requests)
+        np.multiply(requests, self._slots_array, out=requests)
+        np.divide(wait, requests, out=wait)
+        np.add(wait, self._tie_array, out=wait)
+        self._queue_column[:] = wait
 
     def _set_slots(self, center: int, slots: int) -> None:
         self._slots[center] = slots
         self._slots_column[center] = slots
+        self._slots_array[center] = slots
+        self._slots_less_1[center] = slots - 1.0
         self._table.touch("slots")
         self._write_queue(center)
 
@@ -220,11 +232,12 @@ class _Others:
 
     def __init__(self, centers: int, tuning: WorkTuning) -> None:
         self.any = False
-        self.requests = np.zeros(centers)
-        self.work_ms = np.zeros(centers)
+        # What ages together lies together: requests, then work.
+        self._believed, self._usual = np.zeros((2, centers)), np.zeros((2, centers))
+        self.requests, self.work_ms = self._believed
         self._tuning = tuning
-        self._usual_requests = np.zeros(centers)
-        self._usual_work_ms = np.zeros(centers)
+        self._usual_requests, self._usual_work_ms = self._usual
+        self._keep = np.zeros(centers)
         self._heard_array = np.full(centers, -np.inf)
         self._heard = cells_of(self._heard_array)
         self._fade_s = np.full(centers, tuning.foreign_ms_max / 1e3)
@@ -261,13 +274,11 @@ class _Others:
 
     def fade(self, elapsed_s: float) -> None:
         """What is believed ages toward what is usual; below ``foreign_ms_gone`` it is 0."""
-        keep = np.exp(-elapsed_s / self._fade_s)
-        self.requests -= self._usual_requests
-        self.requests *= keep
-        self.requests += self._usual_requests
-        self.work_ms -= self._usual_work_ms
-        self.work_ms *= keep
-        self.work_ms += self._usual_work_ms
+        keep = np.divide(-elapsed_s, self._fade_s, out=self._keep)
+        np.exp(keep, out=keep)
+        self._believed -= self._usual
+        self._believed *= keep
+        self._believed += self._usual
 
     def settle(self, mean_service_ms: Array, elapsed_s: float, now: float) -> None:
         """Each slow tick: the pace of aging, and what is usual where nothing is heard."""

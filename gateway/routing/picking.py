@@ -74,6 +74,8 @@ class Picking:
 
     def peek(self, total_ms: F32N, view: Scalars, query: Query, now: float) -> Pick | None:
         """What ``pick`` would choose next, leaving the random streams as they are."""
+        if self.sample is None and self.takes_argmin:
+            return self.pick(total_ms, view, query, now)  # draws nothing
         states = self._random.getstate(), self._draws.getstate()
         try:
             return self.pick(total_ms, view, query, now)

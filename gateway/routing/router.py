@@ -53,7 +53,8 @@ from gateway.routing.components import (
     components_of,
     scalars,
 )
-from gateway.routing.explain import Evidence, explanation, why_nobody
+from gateway.routing.explain import why_nobody
+from gateway.routing.explaining import Explaining
 from gateway.routing.guard import Budget, Guard
 from gateway.routing.ledger import Ledger
 from gateway.routing.live import LiveColumns
@@ -63,7 +64,6 @@ from gateway.routing.watching import Watcher, declare_columns, observes
 
 CITY_TRIES_MAX = 2
 LOOK_AT_LIVE_MASK = 63  # every 64th decision
-SMALLEST_INSTEAD = "the smallest sum is taken instead"
 
 _add = np.add
 
@@ -72,7 +72,8 @@ class Router:
     """Decides by one policy over one table. Raises ConfigError when the two do not fit.
 
     ``budget_clock`` gives seconds; ``time.thread_time`` counts only what a plugin itself
-    spends, a wall clock also what the machine took from it.
+    spends, a wall clock also what the machine took from it. ``screen_clock``: a cheaper one
+    that clears most calls (see ``guard``).
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Router:
         budget_clock: Callable[[], float],
         plugin_budget_ms: float,
         plugin_limit_ms: float,
+        screen_clock: Callable[[], float] | None = None,
     ) -> None:
         if not len(table):
             raise ConfigError("the fleet has no center; add one to the fleet file")
@@ -92,9 +94,8 @@ class Router:
         self.policy = policy
         self.decisions = 0
         self._ledger = ledger
-        self._budget = Budget(budget_clock, plugin_budget_ms, plugin_limit_ms).for_centers(
-            len(table)
-        )
+        budget = Budget(budget_clock, plugin_budget_ms, plugin_limit_ms, screen_clock)
+        self._budget = budget.for_centers(len(table))
         self._now = 0.0
         self._guards: list[Guard] = []
         self._nothing_ms = np.zeros(len(table), dtype=np.float32)
@@ -262,7 +263,7 @@ class Router:
         if self._live.mend():
             self._take_live()
             return self.decide(query, now, tried)
-        evidence = self._evidence(query, now)
+        evidence = self._explaining.evidence(query, now)
         raise NoCenter(why_nobody(query, evidence, len(self.table), tried))
 
     def _time_of(self, parts_ms: tuple[float, ...]) -> float:
@@ -292,36 +293,7 @@ class Router:
         if self._live.mend():
             self._take_live()
         self._sum(query, now, ())
-        total_ms = self._total_ms.copy()
-        guard = self._picking.guard
-        errors = guard.errors
-        picked = self._picking.peek(total_ms, scalars(total_ms), query, now)
-        evidence = self._evidence(query, now)
-        if guard.errors > errors:
-            evidence.notes.append(f"picker {guard.name}: {guard.last_error}; {SMALLEST_INSTEAD}")
-        center = None if picked is None else picked.center
-        return explanation(self.policy.name, query, evidence, total_ms, center)
-
-    def _evidence(self, query: Query, now: float) -> Evidence:
-        evidence = Evidence(notes=list(self._live.notes))
-        views = self._live_views
-        for component in self._components:
-            row = component.row(query, now)
-            views += row.parts
-            evidence.refusals += row.refusals
-            evidence.notes += row.notes
-        if self._asks_per_request:
-            answers = self._per_request.ask(query, now)
-            views += tuple(map(scalars, answers.parts_ms))
-            evidence.refusals += answers.refusals
-            evidence.notes += answers.notes
-        if self._picking.guard.is_out(now):
-            evidence.notes.append(f"{self._picking.guard.why_out()}; {SMALLEST_INSTEAD}")
-        names = [named.name for named in self.policy.scorers]
-        parts = self._in_policy_order([np.array(view, dtype=np.float32) for view in views])
-        evidence.scorers_ms = dict(zip(names, parts, strict=True))
-        evidence.refuse_infinite()
-        return evidence
+        return self._explaining.explain(query, self._total_ms, now)
 
     def plugin_state(self) -> list[dict[str, Any]]:
         """A record a plugin, in policy order: calls, errors, time used, overruns, quarantine."""
@@ -402,6 +374,14 @@ class Router:
         )
         argmin_will_do = self._picking.takes_argmin and self._picking.sample is None
         self._called_picker = None if argmin_will_do else self._picking
+        self._explaining = Explaining(
+            policy,
+            self._live,
+            self._components,
+            self._per_request,
+            self._picking,
+            self._in_policy_order,
+        )
 
     def _guard(self, kind: str, name: str, **options: Any) -> Guard:
         guard = Guard(kind, name, self._budget, **options)

@@ -98,7 +98,12 @@ class RecordedTable:
         for name, rows in keyframe.rows.items():
             of = table.row_tables[name]
             for packed_row in rows:
-                of.rows[packed_row.key] = packed_row.row.array().copy()
+                row = packed_row.row.array()
+                known = of.rows.get(packed_row.key)
+                if known is None or known.dtype != row.dtype:
+                    of.rows[packed_row.key] = row.copy()
+                else:
+                    known[:] = row  # in place: a live row is read where it stands
                 of.versions[packed_row.key] = of.versions.get(packed_row.key, 0) + 1
         table.epoch += int(not self.known or keyframe.epoch != self._epoch)
         self._epoch, self.known = keyframe.epoch, True

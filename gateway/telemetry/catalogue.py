@@ -142,6 +142,12 @@ LOG_DROPPED = Family(
     "counter",
     "Choices and endings the decision log had no room for, or could not write.",
 )
+WORKERS = Family(
+    "nearway_workers", "gauge", "Worker processes that serve; where there are several."
+)
+WORKER_RESTARTS = Family(
+    "nearway_worker_restarts", "counter", "Workers started again because they ended unasked."
+)
 
 CATALOGUE: tuple[Family, ...] = (
     REQUESTS,
@@ -169,3 +175,6 @@ CATALOGUE: tuple[Family, ...] = (
     LOG_RECORDS,
     LOG_DROPPED,
 )
+
+OF_WORKERS: tuple[Family, ...] = (WORKERS, WORKER_RESTARTS)
+"""What the supervisor of several workers adds."""

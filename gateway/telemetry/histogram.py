@@ -18,14 +18,22 @@ BOUNDS_MS: tuple[float, ...] = tuple(sorted({round(bound, 6) for bound in _STEPS
 """Upper bounds (inclusive) of the buckets; one more bucket holds everything above."""
 
 
+def empty_cells() -> list[int]:
+    """A count a bucket."""
+    return [0] * (len(BOUNDS_MS) + 1)
+
+
 class Histogram:
-    """Counts by bucket, and the sum. Negative values count as zero."""
+    """Counts by bucket, and the sum. Negative values count as zero.
+
+    ``cells`` and ``sum_ms``: counts kept elsewhere, by whoever saves the call.
+    """
 
     __slots__ = ("_counts", "_sum_ms")
 
-    def __init__(self) -> None:
-        self._counts = [0] * (len(BOUNDS_MS) + 1)
-        self._sum_ms = 0.0
+    def __init__(self, cells: list[int] | None = None, sum_ms: float = 0.0) -> None:
+        self._counts = empty_cells() if cells is None else cells
+        self._sum_ms = sum_ms
 
     def record(self, value_ms: float) -> None:
         """Count one value, in ms."""

@@ -8,6 +8,7 @@ and only the first ``MODELS_MAX`` models do; all others are counted as ``other``
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
@@ -22,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from gateway.telemetry import catalogue
 from gateway.telemetry.accountability import PolicyFigures, policy_families
-from gateway.telemetry.histogram import Histogram
+from gateway.telemetry.histogram import BOUNDS_MS, Histogram, empty_cells
 
 EXPOSITION_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MODELS_MAX = 1000
@@ -39,20 +40,18 @@ class Metrics:
     """
 
     __slots__ = (
-        "_attempts",
+        "_cells",
         "_centers",
         "_decision",
-        "_duration",
         "_endings",
-        "_parts",
         "_picks",
         "_prediction_error",
         "_prediction_under",
         "_probes",
-        "_records",
         "_requests",
         "_retries",
         "_retries_refused",
+        "_sums_ms",
         "in_flight",
         "policy_figures",
     )
@@ -62,24 +61,21 @@ class Metrics:
         self.policy_figures: Callable[[], PolicyFigures] = PolicyFigures
         self._centers = tuple(centers)
         self._picks = [0] * len(self._centers)
-        self._attempts = 0
         self._retries = 0
         self._retries_refused = 0
         self._probes: dict[str, int] = {"answered": 0, "silent": 0, "dropped": 0}
         self._endings: dict[str, int] = {"answer": 0, "error": 0, "cancelled": 0}
         self._requests: dict[str, dict[int, int]] = {OTHER: {}}
-        self._duration = Histogram()
-        self._parts = tuple(Histogram() for _ in PART_NAMES)
-        self._records = tuple(part.record for part in (*self._parts, self._duration))
+        self._cells = [empty_cells() for _ in (*PART_NAMES, "in all")]
+        self._sums_ms = [0.0] * len(PART_NAMES)
         self._decision = Histogram()
         self._prediction_error = Histogram()
         self._prediction_under = 0
 
-    def decided(self, center: int, decision_ms: float, *, retry: bool) -> None:
-        """A center was chosen and charged; an attempt starts."""
-        self._attempts += 1
+    def decided(self, center: int, decision_ms: float, tries: int) -> None:
+        """A center was chosen and charged; the ``tries``-th attempt of a request starts."""
         self._picks[center] += 1
-        if retry:
+        if tries > 1:
             self._retries += 1
         self._decision.record(decision_ms)
 
@@ -107,12 +103,20 @@ class Metrics:
     ) -> None:
         """A request was answered with 200 and its four parts, in ms."""
         self._count(model, 200)
-        gateway, network, queue, service, duration = self._records
-        gateway(gateway_ms)
-        network(network_ms)
-        queue(queue_ms)
-        service(service_ms)
-        duration(gateway_ms + network_ms + queue_ms + service_ms)
+        # ``Histogram.record`` five times over: half the cost of five calls.
+        gateway, network, queue, service, duration = self._cells
+        place = bisect_left
+        gateway[place(BOUNDS_MS, gateway_ms)] += 1
+        network[place(BOUNDS_MS, network_ms)] += 1
+        queue[place(BOUNDS_MS, queue_ms)] += 1
+        service[place(BOUNDS_MS, service_ms)] += 1
+        total_ms = gateway_ms + network_ms + queue_ms + service_ms
+        duration[place(BOUNDS_MS, total_ms)] += 1
+        sums_ms = self._sums_ms
+        sums_ms[0] += gateway_ms
+        sums_ms[1] += network_ms
+        sums_ms[2] += queue_ms
+        sums_ms[3] += service_ms
 
     def refused(self, model: str, code: int) -> None:
         """A request ended in any other way than ``answered`` tells; ``code`` is its status."""
@@ -136,12 +140,15 @@ class Metrics:
             for code, count in sorted(codes.items()):
                 requests.add_metric([model, str(code)], count)
         yield requests
-        yield _histogram(catalogue.DURATION, {"": self._duration})
-        yield _histogram(catalogue.PARTS, dict(zip(PART_NAMES, self._parts, strict=True)))
+        *parts, duration = self._cells
+        whole = Histogram(duration, sum(self._sums_ms))
+        yield _histogram(catalogue.DURATION, {"": whole})
+        by_name = map(Histogram, parts, self._sums_ms)
+        yield _histogram(catalogue.PARTS, dict(zip(PART_NAMES, by_name, strict=True)))
         yield GaugeMetricFamily(
             catalogue.IN_FLIGHT.name, catalogue.IN_FLIGHT.help, value=self.in_flight
         )
-        yield _counter(catalogue.ATTEMPTS, self._attempts)
+        yield _counter(catalogue.ATTEMPTS, sum(self._picks))
         yield _counter(catalogue.RETRIES, self._retries)
         yield _counter(catalogue.RETRIES_REFUSED, self._retries_refused)
         probes = _counter(catalogue.PROBES)

@@ -29,7 +29,7 @@ class Risk:
     varies_by: ClassVar[tuple[Varies, ...] | None] = ("model",)
     reads: ClassVar[tuple[str, ...]] = ("service_ms", "service_spread")
     live: ClassVar[bool] = False
-    refresh_ms: ClassVar[float] = 1.0
+    refresh_ms: ClassVar[float] = 5.0
     is_time: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ class Service:
     varies_by: ClassVar[tuple[Varies, ...] | None] = ("model",)
     reads: ClassVar[tuple[str, ...]] = ("service_ms",)
     live: ClassVar[bool] = False
-    refresh_ms: ClassVar[float] = 1.0
+    refresh_ms: ClassVar[float] = 5.0
 
     def ms(self, query: Query, centers: Centers, now: float) -> F32N:
         """float32[N], ms."""

@@ -302,7 +302,7 @@ def fleet_with_a_slow_path(now: float = 1.0) -> tuple[Table, Fleet, float]:
     return table, fleet, now
 
 
-def test_a_slow_path_is_tried_by_one_request_and_the_charge_bumps_the_epoch() -> None:
+def test_a_slow_path_is_tried_by_one_request_and_the_charge_shows_it_slow_again() -> None:
     table, fleet, now = fleet_with_a_slow_path()
     rtt = table.row_tables["rtt_ms"].row(0)
     assert rtt[0] == pytest.approx(30.0, abs=0.2)
@@ -310,10 +310,10 @@ def test_a_slow_path_is_tried_by_one_request_and_the_charge_bumps_the_epoch() ->
     assert rtt[0] == pytest.approx(5.0, abs=0.2)
     epoch = table.epoch
     choose(fleet, 1, now + 1.25)
-    assert (rtt[0] < 6.0, table.epoch) == (True, epoch)
+    assert rtt[0] < 6.0
     looking = choose(fleet, 0, now + 1.3)
     assert rtt[0] == pytest.approx(30.0, abs=0.2)
-    assert table.epoch == epoch + 1
+    assert table.epoch == epoch, "rows are read where they stand"
     end(fleet, looking, now=now + 1.4, attempt_ms=7.0, report=Report(0.0, 2.0))
     assert rtt[0] == pytest.approx(5.0, abs=0.2)
     assert fleet.state()[0]["reason"] == ""
@@ -364,3 +364,19 @@ def test_state_is_json_ready_and_counts() -> None:
     assert (told["answers"], told["errors"], told["cancelled"], told["in_flight"]) == (1, 1, 1, 1)
     assert told["health"] == "ejected"
     assert told["reason"].startswith("refused 1 times in a row, last 1.0 s ago; next probe in")
+
+
+def test_of_answers_within_a_millisecond_one_teaches_the_load_and_all_the_network() -> None:
+    table, fleet = fleet_of(rtt_ms=6.0)
+    busy = Report(0.0, 4.0, work_ms=400.0, in_flight=100, slots=1)
+    idle = Report(0.0, 4.0, work_ms=0.0, in_flight=0, slots=1)
+    end(fleet, choose(fleet), attempt_ms=10.0, report=busy, now=1.0)
+    loaded_ms = float(table.columns["queue_ms"][0])
+    assert loaded_ms > 10.0
+    learned_ms = float(table.row_tables["rtt_ms"].row(0)[0])
+    for step in range(1, 9):
+        end(fleet, choose(fleet), attempt_ms=9.5, report=idle, now=1.0 + step * 1e-4)
+    assert float(table.columns["queue_ms"][0]) == pytest.approx(loaded_ms, rel=0.01)
+    assert float(table.row_tables["rtt_ms"].row(0)[0]) < learned_ms
+    end(fleet, choose(fleet), attempt_ms=9.5, report=idle, now=1.002)
+    assert float(table.columns["queue_ms"][0]) < 0.9 * loaded_ms

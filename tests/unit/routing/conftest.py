@@ -169,8 +169,10 @@ class World:
         array = np.array(values, dtype=np.float32)
         return Charges(lambda q, c: array, **options)
 
-    def query(self, vantage: int = 0, model: str = "m", tenant: str = "t") -> Query:
-        return Query(vantage, model, tenant)
+    def query(
+        self, vantage: int = 0, model: str = "m", tenant: str = "t", *, body_bytes: int = 0
+    ) -> Query:
+        return Query(vantage, model, tenant, body_bytes=body_bytes)
 
     def outcome(self, decision: Any, now: float = 0.0, **changes: Any) -> Outcome:
         """The answer that ends ``decision``."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.api import Centers, PluginError
-from gateway.routing.guard import Budget, Guard, kept, scored_ms
+from gateway.routing.guard import CLOSELY, Budget, Guard, kept, scored_ms
 
 
 class Clock:
@@ -150,3 +150,49 @@ def test_a_filters_answer_is_checked(world):
     centers = Centers(world.table(2), ())
     with pytest.raises(PluginError, match=r"int64\[2\]; expected bool\[2\]"):
         kept(world.Narrows(lambda q, c: np.array([1, 0])), world.query(), centers, 0.0)
+
+
+def screened(true_s: list[float], screen_s: list[float]) -> Guard:
+    budget = Budget(lambda: true_s[0], call_ms=0.05, limit_ms=5.0, screen=lambda: screen_s[0])
+    return Guard("scorer", "slow", budget)
+
+
+def test_a_screen_clears_calls_and_blames_none() -> None:
+    true_s, screen_s = [0.0], [0.0]
+    guard = screened(true_s, screen_s)
+    for _ in range(CLOSELY):
+        guard.timed_call(1.0, lambda: None)
+
+    def preempted() -> None:
+        screen_s[0] += 1.0
+
+    guard.timed_call(1.0, preempted)
+    assert (guard.overruns, guard.is_out(1.0)) == (0, False)
+    assert guard.timed == CLOSELY
+
+
+def test_what_the_screen_suspects_is_measured_well_from_then_on() -> None:
+    true_s, screen_s = [0.0], [0.0]
+    guard = screened(true_s, screen_s)
+    for _ in range(CLOSELY):
+        guard.timed_call(1.0, lambda: None)
+
+    def sleeps() -> None:
+        true_s[0] += 0.050
+        screen_s[0] += 0.050
+
+    guard.timed_call(1.0, sleeps)
+    assert not guard.is_out(1.0)
+    guard.timed_call(1.0, sleeps)
+    assert guard.is_out(1.0)
+
+
+def test_a_new_plugin_is_measured_well_from_its_first_call() -> None:
+    true_s, screen_s = [0.0], [0.0]
+    guard = screened(true_s, screen_s)
+
+    def sleeps() -> None:
+        true_s[0] += 0.050
+
+    guard.timed_call(1.0, sleeps)
+    assert guard.is_out(1.0)

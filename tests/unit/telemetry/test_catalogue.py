@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from gateway.telemetry import CATALOGUE, Metrics
+from gateway.telemetry.catalogue import OF_WORKERS
 
 DOC = Path(__file__).parents[3] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(nearway_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", re.MULTILINE)
@@ -16,7 +17,10 @@ def test_the_document_lists_every_metric_as_the_catalogue_does() -> None:
         name: (kind, tuple(re.findall(r"`(\w+)`", labels)), meaning)
         for name, kind, labels, meaning in ROW.findall(DOC.read_text(encoding="utf-8"))
     }
-    known = {family.exposed_name: (family.kind, family.labels, family.help) for family in CATALOGUE}
+    known = {
+        family.exposed_name: (family.kind, family.labels, family.help)
+        for family in (*CATALOGUE, *OF_WORKERS)
+    }
     assert told == known
 
 

@@ -26,8 +26,8 @@ def test_an_answered_request_is_counted_with_its_parts() -> None:
 
 def test_attempts_retries_and_picks() -> None:
     metrics = Metrics(("a", "b"))
-    metrics.decided(0, 0.003, retry=False)
-    metrics.decided(1, 0.003, retry=True)
+    metrics.decided(0, 0.003, 1)
+    metrics.decided(1, 0.003, 2)
     told = samples(metrics)
     assert told["nearway_attempts_total"] == 2
     assert told["nearway_retries_total"] == 1
