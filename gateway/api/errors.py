@@ -6,7 +6,8 @@ NearwayError
 │   ├── NotFound            404  unknown model, version or route
 │   ├── TooLarge            413  body, tensor or batch over its bound
 │   ├── UnsupportedMedia    415  unknown content type
-│   └── Unsupported         501  known to the protocol, not offered here
+│   ├── Unsupported         501  known to the protocol, not offered here
+│   └── Refused             4xx  a center's own refusal, passed on
 ├── CapacityError           no room or no time
 │   ├── Overloaded          429  the gateway's own bound is reached
 │   └── DeadlineExceeded    504  the budget is spent
@@ -29,7 +30,7 @@ from typing import ClassVar
 class NearwayError(Exception):
     """Root of the tree; ``str(error)`` is the whole message for a person."""
 
-    http_status: ClassVar[int] = 500
+    http_status: int = 500
     another_center_may_help: ClassVar[bool] = False
 
     @property
@@ -71,6 +72,14 @@ class Unsupported(RequestError):
     """The protocol knows it, this server does not offer it."""
 
     http_status = 501
+
+
+class Refused(RequestError):
+    """A center refused the request with a status of its own: the client hears both."""
+
+    def __init__(self, message: str, http_status: int) -> None:
+        super().__init__(message)
+        self.http_status = http_status
 
 
 class CapacityError(NearwayError):

@@ -3,7 +3,7 @@
 from gateway.centers.port import (
     Answered,
     Attempt,
-    Cancel,
+    Call,
     CenterPort,
     Chunk,
     Event,
@@ -12,12 +12,13 @@ from gateway.centers.port import (
     ModelState,
     OnEvent,
     Sent,
+    Whole,
 )
 
 __all__ = [
     "Answered",
     "Attempt",
-    "Cancel",
+    "Call",
     "CenterPort",
     "Chunk",
     "Event",
@@ -26,4 +27,5 @@ __all__ = [
     "ModelState",
     "OnEvent",
     "Sent",
+    "Whole",
 ]

@@ -86,26 +86,39 @@ class LoadMeter:
         self.work_ms += work_ms
         return found
 
-    def left(self, work_ms: float) -> None:
-        """It is out again, however it ended."""
-        self.in_flight -= 1
+    def left(self, work_ms: float, count: int = 1) -> None:
+        """``count`` requests of ``work_ms`` together are out again, however they ended."""
+        self.in_flight -= count
         self.work_ms = self.work_ms - work_ms if self.in_flight else 0.0
 
     def slot_taken(self, now: float) -> None:
         """An execution begins."""
-        self._fade(now)
+        if now - self._at_s >= STEP_S:
+            self._fade(now)
         self._busy += 1
 
     def slot_freed(self, now: float) -> None:
         """Its slot is free."""
-        self._fade(now)
+        if now - self._at_s >= STEP_S:
+            self._fade(now)
         self._busy -= 1
 
-    def answered(self, now: float, found: int, took_ms: float) -> None:
-        """An answer goes out, after ``took_ms`` in the center."""
-        self._fade(now)
-        self._answers += 1.0
-        number = ring_of(found)
+    def answered(self, now: float, found: int, took_ms: float, count: int = 1) -> None:
+        """An answer goes out, after ``took_ms`` in the center.
+
+        ``count`` that go out at once found ``found`` in flight, and one another; they are one
+        time for each number of them that is told apart.
+        """
+        if now - self._at_s >= STEP_S:
+            self._fade(now)
+        self._answers += count
+        number = -1
+        for in_flight in range(found, found + count):
+            before, number = number, ring_of(in_flight)
+            if number != before:
+                self._remember(number, took_ms)
+
+    def _remember(self, number: int, took_ms: float) -> None:
         ring = self._rings[number]
         if ring is None:
             ring = self._rings[number] = _Ring()
@@ -117,7 +130,8 @@ class LoadMeter:
 
     def erred(self, now: float) -> None:
         """An error of the center's own goes out."""
-        self._fade(now)
+        if now - self._at_s >= STEP_S:
+            self._fade(now)
         self._answers += 1.0
         self._errors += 1.0
 
@@ -125,7 +139,8 @@ class LoadMeter:
 
     def report(self, now: float, slots: int, queue_ms: float, service_ms: float) -> Report:
         """With an answer: the two durations are its own."""
-        self._fade(now)
+        if now - self._at_s >= STEP_S:
+            self._fade(now)
         seen = self._seen if self._seen > SEEN_MIN else SEEN_MIN
         used = self._used / (seen * slots)
         return Report(
@@ -151,8 +166,6 @@ class LoadMeter:
 
     def _fade(self, now: float) -> None:
         elapsed_s = now - self._at_s
-        if elapsed_s < STEP_S:
-            return
         self._at_s = now
         keep = exp(-elapsed_s / WINDOW_S)
         self._answers *= keep

@@ -1,10 +1,11 @@
 """How a center is reached: start an attempt, hear events, cancel. Plain callbacks.
 
-Theory of operation. ``start(attempt, on_event)`` returns ``cancel``. The center then calls
-``on_event`` with, in this order: ``Sent`` once the request is on its way; ``Head`` once the
-answer's status is known; one ``Chunk`` or more; and exactly one of ``Answered`` or
-``Failed`` as the last. After ``cancel()`` no event follows. ``start`` itself never calls
-``on_event`` and never raises.
+Theory of operation. ``start(attempt, on_event)`` returns the ``Call``. The center then calls
+``on_event`` with, in this order: ``Sent`` once the request is on its way (one that sends it in
+``start`` may leave it out); then either ``Whole``, the answer in one piece, as the last; or
+``Head`` once the answer's status is known, one ``Chunk`` or more, and exactly one of
+``Answered`` or ``Failed`` as the last. After ``cancel()`` no event follows; ``pause()`` asks for
+no more chunks until ``resume()``. ``start`` itself never calls ``on_event`` and never raises.
 """
 
 from __future__ import annotations
@@ -35,12 +36,27 @@ class Attempt:
     deadline_s: float
 
 
-@dataclass(frozen=True, slots=True)
+# Events are made for every request, so they are not frozen (see ``gateway.api.outcome``).
+
+
+@dataclass(slots=True)
 class Sent:
     """The request is on its way."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Whole:
+    """The whole answer at once: ``Head``, one ``Chunk`` and ``Answered`` in one event."""
+
+    status: int
+    content_type: str
+    head_bytes: int | None
+    payload: bytes
+    report: Report
+    drawn_ms: float | None
+
+
+@dataclass(slots=True)
 class Head:
     """The answer begins; ``head_bytes`` as in ``Attempt``."""
 
@@ -49,14 +65,14 @@ class Head:
     head_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Chunk:
     """A part of the answer's body."""
 
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
     """The answer is whole. ``drawn_ms``: the emulated network delay drawn, None when real."""
 
@@ -64,7 +80,7 @@ class Answered:
     drawn_ms: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Failed:
     """No answer. ``report`` when the center lived to give one; ``drawn_ms`` as above."""
 
@@ -73,9 +89,8 @@ class Failed:
     drawn_ms: float | None = None
 
 
-Event = Sent | Head | Chunk | Answered | Failed
+Event = Sent | Whole | Head | Chunk | Answered | Failed
 OnEvent = Callable[[Event], None]
-Cancel = Callable[[], None]
 OnReport = Callable[[Report | None], None]
 
 
@@ -89,10 +104,23 @@ class ModelState:
     reason: str = ""
 
 
+class Call(Protocol):
+    """An attempt under way at a center. Every method is harmless once it is over."""
+
+    def cancel(self) -> None:
+        """The answer is not wanted any more; no event follows."""
+
+    def pause(self) -> None:
+        """Send no more chunks for now: whoever reads them is slow."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+
 class CenterPort(Protocol):
     """One center, whatever stands behind it."""
 
-    def start(self, attempt: Attempt, on_event: OnEvent) -> Cancel:
+    def start(self, attempt: Attempt, on_event: OnEvent) -> Call:
         """Begin an attempt; see the module's theory of operation."""
 
     def probe(self, vantage: int, on_result: OnReport) -> None:

@@ -17,13 +17,15 @@ A black hole keeps the attempt for ever: it is the gateway that must lose patien
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum, auto
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from gateway.api import (
     CenterBusy,
     CenterDown,
+    CenterError,
     CenterFailed,
     DeadlineExceeded,
     InferRequest,
@@ -31,8 +33,9 @@ from gateway.api import (
     Report,
     RequestError,
 )
-from gateway.centers.port import Answered, Attempt, Chunk, Failed, Head, OnEvent, Sent
-from gateway.wire import decode_request, encode_response
+from gateway.centers.port import Attempt, Failed, OnEvent, Sent, Whole
+from gateway.centers.served_model import rows_of
+from gateway.wan.faults import Effect
 
 if TYPE_CHECKING:
     from gateway.centers.emulated import EmulatedCenter
@@ -61,15 +64,15 @@ class Visit:
         "center",
         "drawn_ms",
         "due_s",
+        "form",
         "found",
         "handle",
-        "model",
         "on_event",
-        "outputs",
         "overshoot_s",
         "ready_s",
         "request",
         "run_s",
+        "served",
         "step",
         "stop_run",
         "work_ms",
@@ -108,7 +111,7 @@ class Visit:
         if center.free_slots <= 0 and len(center.waiting) >= center.queue_max:
             self._fail(CenterBusy(f"center {center.center.id}: queue of {center.queue_max} full"))
             return
-        self.work_ms = max(1e-6, self.model.run_ms * center.center.speed_factor)
+        self.work_ms = max(1e-6, self.served.model.run_ms * center.center.speed_factor)
         self.found = center.meter.entered(self.work_ms)
         if center.free_slots > 0:
             self.run()
@@ -120,28 +123,19 @@ class Visit:
         effect = self.center.faults.effect(self.center.row, self.attempt.vantage)
         if effect is None:
             return False
-        name = self.center.center.id
         if effect.black_hole:
             self.step = Step.LOST
             return True
-        if effect.down:
-            self._fail(CenterDown(f"center {name} refused the connection"))
-            return True
-        if effect.error_rate and self.center.random.random() < effect.error_rate:
-            self._fail(CenterFailed(f"center {name} answered with an injected error"))
-            return True
-        return False
+        error = injected(effect, self.center.center.id, self.center.random)
+        if error is not None:
+            self._fail(error)
+        return error is not None
 
     def _read(self) -> None:
         attempt = self.attempt
-        self.model = self.center.model_for(attempt.model, attempt.version)
-        self.request: InferRequest = decode_request(
-            attempt.body,
-            attempt.head_bytes,
-            self.model.metadata,
-            tensor_elements_max=self.center.engine.tensor_elements_max,
-            batch_max=self.model.config.max_batch_size,
-        )
+        served = self.served = self.center.model_for(attempt.model, attempt.version)
+        self.request: InferRequest = served.reader.decode(attempt.body, attempt.head_bytes)
+        self.form = served.writer.form(self.request)
 
     def run(self) -> None:
         """A slot is ours, unless the time is over."""
@@ -154,11 +148,8 @@ class Visit:
         self.step = Step.RUN
         center.free_slots -= 1
         center.meter.slot_taken(self.run_s)
-        self.outputs = tuple(o.name for o in self.request.outputs) or tuple(
-            spec.name for spec in self.model.metadata.outputs
-        )
         self.stop_run = center.engine.runner.submit(
-            self.model, self.request.inputs, self.outputs, self._ran
+            self.served.model, self.request.inputs, self.form.names, self._ran
         )
 
     def _ran(self, arrays: list[Any] | None, error: Exception | None, run_ms: float) -> None:
@@ -182,22 +173,15 @@ class Visit:
             self._finish(answer)
 
     def _encode(self, arrays: list[Any], run_ms: float) -> tuple[bytes, int | None]:
-        model, line = self.model, self.center.line
+        served, line = self.served, self.center.line
         encode_from_s = line.now()
-        answer = encode_response(
-            model.name,
-            model.version,
-            self.request,
-            dict(zip(self.outputs, arrays, strict=True)),
-            model.metadata,
-            model.labels,
-        )
-        model.record(
+        answer = served.writer.encode(self.request, self.form, arrays)
+        served.model.record(
             queue_s=self.run_s - self.ready_s,
             input_s=self.ready_s - self.arrived_s,
             infer_s=run_ms / 1e3,
             output_s=line.now() - encode_from_s,
-            batch=_batch_of(self.request.inputs),
+            batch=rows_of(self.request.inputs),
         )
         return answer
 
@@ -207,15 +191,11 @@ class Visit:
         effect = self.center.faults.effect(self.center.row, self.attempt.vantage)
         if effect is not None:
             factor *= effect.slow
-        service = self.model.config.service
-        if service is not None:
-            drawn_ms = service.median_ms * self.center.random.lognormvariate(0.0, service.sigma)
-            run_ms = max(run_ms, drawn_ms)
-        return run_ms * factor if factor != 1.0 or service is not None else 0.0
+        return self.served.hold_ms(run_ms, factor, self.center.random)
 
     def _ran_badly(self, error: Exception | None) -> None:
         self._leave()
-        self.model.record_failure(total_s=self.center.line.now() - self.arrived_s)
+        self.served.model.record_failure(total_s=self.center.line.now() - self.arrived_s)
         self._fail(error if isinstance(error, NearwayError) else CenterFailed(str(error)))
         self._free_slot()
 
@@ -231,9 +211,7 @@ class Visit:
         payload, head_bytes = answer
         self._home()
         kind = "application/json" if head_bytes is None else "application/octet-stream"
-        self.on_event(Head(200, kind, head_bytes))
-        self.on_event(Chunk(payload))
-        self.on_event(Answered(report, self.drawn_ms))
+        self.on_event(Whole(200, kind, head_bytes, payload, report, self.drawn_ms))
 
     # ---- its pieces -----------------------------------------------------------------------
 
@@ -290,8 +268,17 @@ class Visit:
         if step is Step.HOLD or (step is Step.RUN and self.stop_run()):
             self._free_slot()
 
+    def pause(self) -> None:
+        """The answer comes in one piece: there is nothing to hold back."""
 
-def _batch_of(inputs: Mapping[str, Any]) -> int:
-    for array in inputs.values():
-        return int(array.shape[0]) if array.ndim else 1
-    return 1
+    def resume(self) -> None:
+        """See ``pause``."""
+
+
+def injected(effect: Effect, center: str, random: Random) -> CenterError | None:
+    """The error that ``effect`` makes of this request, if any."""
+    if effect.down:
+        return CenterDown(f"center {center} refused the connection")
+    if effect.error_rate and random.random() < effect.error_rate:
+        return CenterFailed(f"center {center} answered with an injected error")
+    return None

@@ -31,6 +31,7 @@ from msgspec import Meta
 
 from gateway.api import Center, ConfigError, Location
 from gateway.api.topology import Emulate
+from gateway.config.framed_url import is_framed, parse_framed
 
 CENTERS_MAX = 10_000
 SHIPPED_FLEET = Path(__file__).with_name("fleet.toml")
@@ -93,6 +94,7 @@ class _Single(_Declared, frozen=True, kw_only=True):
     region: Name | None = None
     zone: Name | None = None
     core: bool = False
+    zone_assumed: bool = False
     url: str | None = None
 
 
@@ -225,7 +227,16 @@ def _urls(fleet: _FleetFile) -> Iterator[tuple[str, str]]:
 
 
 def _check_url(url: str, where: str) -> None:
-    expected = 'expected http://host:port, such as "http://10.0.0.7:8000"'
+    if is_framed(url):
+        try:
+            parse_framed(url)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        return
+    expected = (
+        'expected http://host:port, such as "http://10.0.0.7:8000", or a center process of our '
+        'own, "nearway://10.0.0.7:9000" or "nearway+unix:/run/center.sock"'
+    )
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -273,7 +284,7 @@ def _center(
         models=_declared("models", levels, ("*",)),
         url=url,
         emulate=_declared("emulate", levels, emulate),
-        zone_assumed=isinstance(entry, _Region) and entry.zones_assumed,
+        zone_assumed=entry.zones_assumed if isinstance(entry, _Region) else entry.zone_assumed,
     )
 
 

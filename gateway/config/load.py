@@ -19,7 +19,12 @@ import msgspec
 from gateway.api import ConfigError
 from gateway.config.settings import SHIPPED_POLICIES, Policy, Section, Settings
 
-_PATH_KEYS = (("fleet", "file"), ("models", "dirs"), ("telemetry", "decision_log"))
+_PATH_KEYS = (
+    ("fleet", "file"),
+    ("models", "dirs"),
+    ("remote", "ca_file"),
+    ("telemetry", "decision_log"),
+)
 
 
 @dataclass(frozen=True, slots=True)

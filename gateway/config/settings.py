@@ -28,6 +28,8 @@ class Server(Section, frozen=True):
     port: Port = 8080
     admin_host: str = "127.0.0.1"
     admin_port: Port = 8081
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    lane: Literal["hot", "aiohttp"] = "hot"
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     body_bytes_max: Count = 16 * 1024 * 1024
     head_bytes_max: Count = 16 * 1024
@@ -49,9 +51,13 @@ class Origins(Section, frozen=True):
 
 
 class Gateway(Section, frozen=True):
-    """Where the gateway stands: at the edge of every origin, or at one named place."""
+    """Where the gateway stands: at the edge of every origin, or at one named place.
 
-    location: str = "origin"
+    ``auto``: at ``origins.default`` when a center lies at the end of a real path, else
+    ``origin``.
+    """
+
+    location: str = "auto"
 
 
 class Network(Section, frozen=True):
@@ -68,6 +74,20 @@ class Emulation(Section, frozen=True):
     """The centers that run in this process."""
 
     queue_max: Count = 1024
+
+
+class Remote(Section, frozen=True):
+    """Centers that are any Open Inference Protocol server, by URL; bounds are for each one."""
+
+    connections_min: Annotated[int, Meta(ge=0)] = 1
+    connections_max: Count = 128
+    queue_max: Annotated[int, Meta(ge=0)] = 1024
+    connect_timeout_ms: Positive = 1000.0
+    idle_s: Positive = 30.0
+    head_bytes_max: Count = 16 * 1024
+    answer_bytes_max: Count = 64 * 1024 * 1024
+    index_s: Positive = 5.0
+    ca_file: str = ""
 
 
 class FleetChoice(Section, frozen=True):
@@ -163,6 +183,7 @@ class Settings(Section, frozen=True):
     origins: Origins = Origins()
     network: Network = Network()
     emulation: Emulation = Emulation()
+    remote: Remote = Remote()
     fleet: FleetChoice = FleetChoice()
     models: Models = Models()
     attempts: Attempts = Attempts()

@@ -1,5 +1,6 @@
 """ONNX models: the repository, sessions, and where a run takes place."""
 
+from gateway.engine.batching import Batching, join, part
 from gateway.engine.check import Finding, check_repository
 from gateway.engine.loaded_model import LoadedModel
 from gateway.engine.model_config import ModelConfig, Service
@@ -8,6 +9,7 @@ from gateway.engine.runner import CancelRun, OnDone, Runner
 from gateway.engine.triton_config import triton_config
 
 __all__ = [
+    "Batching",
     "CancelRun",
     "Finding",
     "LoadedModel",
@@ -17,5 +19,7 @@ __all__ = [
     "Runner",
     "Service",
     "check_repository",
+    "join",
+    "part",
     "triton_config",
 ]

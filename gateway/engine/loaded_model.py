@@ -27,6 +27,8 @@ from gateway.api import (
     NearwayError,
     TensorSpec,
 )
+from gateway.engine.batch_gain import measure_batching
+from gateway.engine.batching import Batching
 from gateway.engine.model_config import (
     CONFIG_FILE,
     ModelConfig,
@@ -46,8 +48,8 @@ class LoadedModel:
     """A version of a model that can be run.
 
     ``run_time`` is measured with the example (or zeros); ``run_ms`` is how long a run occupies
-    a slot of a center of speed 1, longer where a service time is declared. ``labels``: by
-    output name.
+    a slot of a center of speed 1, longer where a service time is declared. ``batching``: how
+    many examples of several requests may run as one. ``labels``: by output name.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class LoadedModel:
         config: ModelConfig,
         labels: Mapping[str, tuple[str, ...]],
         run_time: RunTime,
+        batching: Batching,
     ) -> None:
         self.name = metadata.name
         self.version = version
@@ -68,6 +71,7 @@ class LoadedModel:
         self.labels = labels
         self.path = path
         self.run_time = run_time
+        self.batching = batching
         self.run_ms = max(run_time.run_ms, config.service.mean_ms if config.service else 0.0)
         self._run = opened.run
         self._free_names = opened.free_names
@@ -161,8 +165,22 @@ def load_model(
     _check_size(path, opened.inputs, tensor_elements_max)
     labels = read_labels(folder, config, opened.outputs)
     metadata = ModelMetadata(folder.name, versions, PLATFORM, opened.inputs, opened.outputs)
-    run_time = measure_run_time(folder, opened, clock)
-    return LoadedModel(version, path, opened, metadata, config, labels, run_time)
+    run_time, ran = measure_run_time(folder, opened, clock)
+    batching = _batching(opened, config, ran, clock)
+    return LoadedModel(version, path, opened, metadata, config, labels, run_time, batching)
+
+
+def _batching(
+    opened: OpenedFile,
+    config: ModelConfig,
+    ran: Mapping[str, NdArray] | None,
+    clock: Callable[[], float],
+) -> Batching:
+    if config.service is not None:
+        return Batching(why="its service time is declared for one request")
+    if ran is None:
+        return Batching(why="it could not be run at load")
+    return measure_batching(opened, ran, config.max_batch_size, clock)
 
 
 def _check_size(path: Path, inputs: Sequence[TensorSpec], elements_max: int) -> None:

@@ -18,6 +18,7 @@ class ModelStatistics:
         self._last_s = 0.0
         self._inferences = 0
         self._successes = 0
+        self._executions = 0
         self._failures = 0
         self._failed_s = 0.0
         self._queue_s = 0.0
@@ -27,15 +28,27 @@ class ModelStatistics:
         self._batches: dict[int, list[float]] = {}
 
     def record(
-        self, *, queue_s: float, input_s: float, infer_s: float, output_s: float, batch: int
+        self,
+        *,
+        queue_s: float,
+        input_s: float,
+        infer_s: float,
+        output_s: float,
+        batch: int,
+        requests: int = 1,
     ) -> None:
-        """One answered request; ``batch`` is the number of examples in it."""
+        """One run of ``batch`` examples that answered ``requests``.
+
+        ``infer_s`` is the run's time, which each of them took; the other times are summed over
+        them.
+        """
         self._last_s = self._wall_clock()
-        self._successes += 1
+        self._executions += 1
+        self._successes += requests
         self._inferences += batch
         self._queue_s += queue_s
         self._input_s += input_s
-        self._infer_s += infer_s
+        self._infer_s += infer_s * requests
         self._output_s += output_s
         sums = self._batches.get(batch)
         if sums is None:
@@ -61,7 +74,7 @@ class ModelStatistics:
             "version": version,
             "last_inference": round(self._last_s * 1e3),
             "inference_count": self._inferences,
-            "execution_count": count,
+            "execution_count": self._executions,
             "inference_stats": {
                 "success": _duration(count, total_s),
                 "fail": _duration(self._failures, self._failed_s),

@@ -9,10 +9,16 @@ from gateway.engine.loaded_model import MODEL_FILE, PLATFORM, LoadedModel
 
 
 def triton_config(model: LoadedModel) -> dict[str, Any]:
-    """Triton's ``ModelConfig`` as a JSON-ready dict; dims without the batch where there is one."""
+    """Triton's ``ModelConfig`` as a JSON-ready dict; dims without the batch where there is one.
+
+    ``dynamic_batching`` where requests of one turn share a run; none ever waits for another.
+    """
     config = model.config
     batching = config.max_batch_size > 0
+    sharing = model.batching.rows_max
+    dynamic = {"preferred_batch_size": [sharing], "max_queue_delay_microseconds": 0}
     return {
+        **({"dynamic_batching": dynamic} if sharing > 1 else {}),
         "name": model.name,
         "platform": PLATFORM,
         "backend": "onnxruntime",

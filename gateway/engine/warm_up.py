@@ -54,8 +54,13 @@ class RunTime:
     guess: str = ""
 
 
-def measure_run_time(folder: Path, opened: OpenedFile, clock: Callable[[], float]) -> RunTime:
-    """Run the model's example. ``clock`` counts seconds."""
+def measure_run_time(
+    folder: Path, opened: OpenedFile, clock: Callable[[], float]
+) -> tuple[RunTime, Inputs | None]:
+    """Run the model's example. ``clock`` counts seconds.
+
+    Returns the inputs that ran too, as the session takes them; None when none did.
+    """
     reason = ""
     for inputs in _candidates(folder, opened.inputs):
         ready = as_session_inputs(inputs)
@@ -64,8 +69,8 @@ def measure_run_time(folder: Path, opened: OpenedFile, clock: Callable[[], float
         except ORT_ERRORS as error:
             reason = plain(error)
             continue
-        return RunTime(run_ms, _extra_ms(opened, ready, clock, run_ms))
-    return RunTime(UNKNOWN_RUN_MS, 0.0, reason)
+        return RunTime(run_ms, _extra_ms(opened, ready, clock, run_ms)), ready
+    return RunTime(UNKNOWN_RUN_MS, 0.0, reason), None
 
 
 def _extra_ms(

@@ -10,9 +10,14 @@ from gateway.wire.oip_json import (
 from gateway.wire.oip_request import decode_request
 from gateway.wire.oip_response import encode_response
 from gateway.wire.parameters import find_limits
+from gateway.wire.request_reader import RequestReader
+from gateway.wire.response_writer import AnswerForm, ResponseWriter
 from gateway.wire.server_timing import parse_server_timing, server_timing
 
 __all__ = [
+    "AnswerForm",
+    "RequestReader",
+    "ResponseWriter",
     "decode_request",
     "encode_response",
     "error_json",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from gateway.api import DTYPES, InvalidRequest, NdArray
 
 _LENGTH = struct.Struct("<I")
+_LITTLE = sys.byteorder == "little"
 
 
 def array_from_binary(
@@ -85,7 +87,9 @@ def array_to_binary(array: NdArray) -> bytes:
     """The raw bytes of ``array``; objects are BYTES elements (bytes)."""
     if array.dtype.hasobject:
         return pack_bytes(array.ravel())
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    if not (_LITTLE and array.dtype.isnative):
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return array.tobytes()
 
 
 def pack_bytes(elements: Iterable[bytes]) -> bytes:

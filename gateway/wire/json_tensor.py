@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
+from types import GenericAlias
 from typing import Any
 
 import msgspec
@@ -18,7 +20,7 @@ import numpy as np
 
 from gateway.api import DTYPES, InvalidRequest, NdArray
 
-_CODES = {
+CODES = {
     "BOOL": "?",
     "UINT8": "B",
     "UINT16": "H",
@@ -31,13 +33,15 @@ _CODES = {
     "FP32": "f",
     "FP64": "d",
 }
-_ELEMENT: dict[str, type] = {
-    **dict.fromkeys(_CODES, int),
+"""What ``struct`` calls the datatypes that are numbers."""
+ELEMENT: dict[str, type] = {
+    **dict.fromkeys(CODES, int),
     "BOOL": bool,
     "FP32": float,
     "FP64": float,
     "BYTES": str,
 }
+"""What JSON calls an element."""
 _FLAT: dict[type, msgspec.json.Decoder[Any]] = {
     int: msgspec.json.Decoder(list[int]),
     bool: msgspec.json.Decoder(list[bool]),
@@ -70,7 +74,7 @@ def array_from_json(
         elements[:] = [value.encode() for value in values]
         return elements.reshape(shape)
     try:
-        packed = struct.pack(f"<{count}{_CODES[datatype]}", *values)
+        packed = struct.pack(f"<{count}{CODES[datatype]}", *values)
     except (struct.error, OverflowError):
         raise InvalidRequest(_out_of_range(field, datatype, values)) from None
     return np.frombuffer(packed, DTYPES[datatype]).reshape(shape)
@@ -84,7 +88,7 @@ def _check_count(field: str, shape: Sequence[int], count: int, found: int) -> No
 
 
 def _values(field: str, datatype: str, shape: Sequence[int], raw: msgspec.Raw) -> list[Any]:
-    kind = _ELEMENT[datatype]
+    kind = ELEMENT[datatype]
     try:
         values: list[Any] = _FLAT[kind].decode(raw)
         return values
@@ -97,11 +101,8 @@ def _values(field: str, datatype: str, shape: Sequence[int], raw: msgspec.Raw) -
 
 
 def _nested(field: str, datatype: str, shape: Sequence[int], raw: msgspec.Raw) -> list[Any]:
-    nested: Any = _ELEMENT[datatype]
-    for _ in shape:
-        nested = list[nested]
     try:
-        level: list[Any] = [msgspec.json.Decoder(nested).decode(raw)]
+        level: list[Any] = [_nested_decoder(ELEMENT[datatype], len(shape)).decode(raw)]
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(_explain(field, datatype, str(error))) from None
     for axis, size in enumerate(shape):
@@ -115,6 +116,20 @@ def _nested(field: str, datatype: str, shape: Sequence[int], raw: msgspec.Raw) -
     return level
 
 
+def nested_list(element: Any, depth: int) -> Any:
+    """The type of lists in lists, ``depth`` deep, around ``element``."""
+    nested = element
+    for _ in range(depth):
+        nested = GenericAlias(list, (nested,))
+    return nested
+
+
+@lru_cache(maxsize=64)
+def _nested_decoder(element: type, depth: int) -> msgspec.json.Decoder[Any]:
+    """To make one takes 4 us; ``depth`` is that of a model's input, so they are few."""
+    return msgspec.json.Decoder(nested_list(element, depth))
+
+
 def _explain(field: str, datatype: str, message: str) -> str:
     """msgspec's sentence, with the place inside ``data`` and the datatype that wants it so."""
     text, _, place = message.partition(" - at ")
@@ -123,7 +138,7 @@ def _explain(field: str, datatype: str, message: str) -> str:
 
 def _out_of_range(field: str, datatype: str, values: list[Any]) -> str:
     """Names the first value that does not fit."""
-    one = struct.Struct(f"<{_CODES[datatype]}")
+    one = struct.Struct(f"<{CODES[datatype]}")
     dtype = DTYPES[datatype]
     limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
     for index, value in enumerate(values):

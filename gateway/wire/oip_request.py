@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -51,7 +52,9 @@ class _Input(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw()
 
 
-class _Output(msgspec.Struct):
+class AskedOutput(msgspec.Struct):
+    """An entry of ``outputs`` as it is sent."""
+
     name: str
     parameters: dict[str, Parameter] | None = None
 
@@ -60,7 +63,23 @@ class _Head(msgspec.Struct):
     inputs: list[_Input]
     id: str | None = None
     parameters: dict[str, Parameter] | None = None
-    outputs: list[_Output] | None = None
+    outputs: list[AskedOutput] | None = None
+
+
+class HeadParts(Protocol):
+    """What a head says beside its inputs."""
+
+    @property
+    def id(self) -> str | None:
+        """The client's name for the request."""
+
+    @property
+    def parameters(self) -> dict[str, Parameter] | None:
+        """Of the whole request."""
+
+    @property
+    def outputs(self) -> list[AskedOutput] | None:
+        """None: all."""
 
 
 _HEAD = msgspec.json.Decoder(_Head)
@@ -102,7 +121,7 @@ def decode_request(
     _check_whole(specs, inputs, metadata, at, len(body))
     if batch_max > 0:
         _check_batch(metadata.inputs, inputs, batch_max)
-    return _request(head, inputs, metadata)
+    return request_of(head, inputs, metadata)
 
 
 # ---- the head -----------------------------------------------------------------------------
@@ -266,7 +285,10 @@ def _check_batch(specs: Sequence[TensorSpec], inputs: dict[str, NdArray], batch_
         batch, of = size, spec.name
 
 
-def _request(head: _Head, inputs: dict[str, NdArray], metadata: ModelMetadata) -> InferRequest:
+def request_of(
+    head: HeadParts, inputs: dict[str, NdArray], metadata: ModelMetadata
+) -> InferRequest:
+    """Inputs that were found right, with what else the head says. Raises InvalidRequest."""
     parameters = head.parameters or {}
     binary = boolean_parameter("body", parameters, "binary_data_output") or False
     outputs = tuple(_output(asked, binary_default=binary) for asked in head.outputs or ())
@@ -284,7 +306,7 @@ def _all_outputs(metadata: ModelMetadata, *, binary_default: bool) -> Iterable[O
     return (OutputRequest(spec.name) for spec in metadata.outputs if spec.datatype == "FP16")
 
 
-def _output(asked: _Output, *, binary_default: bool) -> OutputRequest:
+def _output(asked: AskedOutput, *, binary_default: bool) -> OutputRequest:
     parameters = asked.parameters
     if parameters is None:
         return OutputRequest(asked.name, binary_default)

@@ -34,6 +34,13 @@ OURS = ("work_ms", "in_flight", "slots", "queue_ms", "service_ms", "latency_ms")
 COUNTS = ("in_flight", "slots")
 
 Metrics = dict[str, float]
+_OURS_IN_ORDER = [
+    "TEXT application_utilization",
+    "rps_fractional",
+    "eps",
+    *(NAMED + name for name in OURS),
+]
+_UNDERSCORES = "".join(_OURS_IN_ORDER).count("_")
 
 
 def parse(header_value: str) -> Report:
@@ -42,6 +49,11 @@ def parse(header_value: str) -> Report:
         raise InvalidRequest(
             f"{HEADER} has {len(header_value)} characters, at most {CHARS_MAX} are read"
         )
+    told = header_value.replace(", ", "=").split("=")
+    if told[::2] == _OURS_IN_ORDER:  # from a center of our own: 3 us, the way below takes 20
+        report = _quickly(header_value, told[1::2])
+        if report is not None:
+            return report
     form, _, rest = header_value.strip().partition(" ")
     if form == "TEXT":
         return _report(_from_text(rest))
@@ -50,6 +62,24 @@ def parse(header_value: str) -> Report:
     if form == "BIN":
         return _report(_from_binary(rest))
     raise InvalidRequest(f"{HEADER} begins with {form[:32]!r}, expected TEXT, JSON or BIN")
+
+
+def _quickly(header_value: str, told: list[str]) -> Report | None:
+    """The values in the order ``format_text`` writes them; None for one that is not plain."""
+    if not header_value.isascii() or header_value.count("_") != _UNDERSCORES:
+        return None
+    if "=-" in header_value or "= " in header_value:
+        return None
+    try:
+        used, rate, errors, work, in_flight, slots, queue, service, latency = map(float, told)
+    except ValueError:
+        return None
+    total = used + rate + errors + work + in_flight + slots + queue + service + latency
+    if not total <= VALUE_MAX or in_flight % 1.0 or slots % 1.0:  # not <=: it may be undefined
+        return None
+    if used > 1.0:
+        used = 1.0
+    return Report(queue, service, work, int(in_flight), int(slots), latency, rate, errors, used)
 
 
 def format_text(report: Report) -> str:

@@ -11,6 +11,8 @@ import re
 
 HEADER_CHARS_MAX = 1024
 PARTS = ("gateway", "network", "queue", "service")
+FORM = ", ".join(f"{part};dur=%.4f" for part in PARTS)
+"""The header's value, for who writes a whole head with one ``%``."""
 _OURS = re.compile(
     r"gateway;dur=([0-9.]+), network;dur=([0-9.]+), queue;dur=([0-9.]+), service;dur=([0-9.]+)"
 )
@@ -23,10 +25,7 @@ _DURATION = re.compile(r'(?:^|;)\s*dur\s*=\s*"?([0-9]+(?:\.[0-9]*)?)"?\s*(?:;|$)
 
 def server_timing(gateway_ms: float, network_ms: float, queue_ms: float, service_ms: float) -> str:
     """The header's value, four decimals each."""
-    return (
-        f"gateway;dur={gateway_ms:.4f}, network;dur={network_ms:.4f}, "
-        f"queue;dur={queue_ms:.4f}, service;dur={service_ms:.4f}"
-    )
+    return FORM % (gateway_ms, network_ms, queue_ms, service_ms)
 
 
 def parse_server_timing(text: str) -> dict[str, float]:

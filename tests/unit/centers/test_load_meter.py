@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import pytest
 
 from gateway.centers.load_meter import RING, LoadMeter, ring_of
@@ -112,3 +114,18 @@ def test_rings_grow_with_the_load() -> None:
     assert rings[:9] == [0, 1, 2, 3, 4, 4, 5, 5, 6]
     assert rings == sorted(rings)
     assert ring_of(10**9) == ring_of(10**12)
+
+
+def test_a_batch_is_one_time_for_each_number_its_members_found() -> None:
+    meter = LoadMeter(0.0)
+    found = [meter.entered(0.5) for _ in range(5)]
+    meter.left(2.5, 5)
+    meter.answered(0.2, found[0], 7.0, 5)
+    assert (meter.in_flight, meter.work_ms) == (0, 0.0)
+    assert meter.report(0.2, 1, 0.0, 0.0).rate_per_s == pytest.approx(5 / (1 - exp(-0.2)), rel=0.01)
+    for others, told_ms in ((0, 7.0), (3, 7.0), (4, 7.0)):
+        meter.in_flight = others
+        assert meter.report(0.2, 1, 0.0, 0.0).latency_ms == told_ms
+    visit(meter, 0.2, 0.003)
+    meter.in_flight = 0
+    assert meter.probed(0.2, 1).latency_ms == pytest.approx(7.0)

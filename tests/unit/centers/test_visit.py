@@ -15,7 +15,7 @@ from gateway.api import (
     Location,
     NotFound,
 )
-from gateway.centers import Answered, Chunk, Failed, Head, Sent
+from gateway.centers import Failed, Sent, Whole
 
 
 def test_an_answer_takes_the_round_trip_drawn(make_site: Any) -> None:
@@ -23,7 +23,7 @@ def test_an_answer_takes_the_round_trip_drawn(make_site: Any) -> None:
     site.start()
     assert site.events == []
     site.time.run()
-    assert site.kinds() == [Sent, Head, Chunk, Answered]
+    assert site.kinds() == [Sent, Whole]
     at_s, answered = site.events[-1]
     assert at_s == pytest.approx(site.rtt_s)
     assert answered.drawn_ms == pytest.approx(site.rtt_s * 1e3)
@@ -38,7 +38,7 @@ def test_a_slower_center_holds_its_slots_and_the_others_wait_in_line(make_site: 
     for _ in range(3):
         site.start()
     site.time.run()
-    answered = [event.report for _, event in site.events if isinstance(event, Answered)]
+    answered = [event.report for _, event in site.events if isinstance(event, Whole)]
     assert len(answered) == 3
     assert answered[0].queue_ms == 0
     assert answered[0].service_ms > 10
@@ -58,7 +58,7 @@ def test_a_long_line_of_inline_runs_needs_no_deep_stack(make_site: Any) -> None:
     site.center.free_slots = 1
     site.center.next_from_queue()
     site.time.run()
-    assert sum(isinstance(e, Answered) for _, e in site.events) == 3000
+    assert sum(isinstance(e, Whole) for _, e in site.events) == 3000
 
 
 def test_the_queue_is_bounded(make_site: Any) -> None:
@@ -88,16 +88,16 @@ def test_faults_are_errors_after_a_round_trip(
     site.faults.clear(None)
     site.start()
     site.time.run()
-    assert site.kinds()[-1] is Answered
+    assert site.kinds()[-1] is Whole
 
 
 def test_a_black_hole_is_silent_and_can_be_cancelled(make_site: Any) -> None:
     site = make_site()
     site.faults.set(0, "black_hole", 1, None)
-    cancel = site.start()
+    call = site.start()
     site.time.run()
     assert site.kinds() == [Sent]
-    cancel()
+    call.cancel()
     assert site.center.meter.in_flight == 0
 
 
@@ -117,11 +117,11 @@ def test_cancelled_anywhere_no_event_follows_and_the_slot_is_free(
     after: float, make_site: Any
 ) -> None:
     site = make_site(slots=1, speed_factor=1e4)
-    cancel = site.start()
+    call = site.start()
     site.time.run(after * site.rtt_s)
     before = len(site.events)
-    cancel()
-    cancel()
+    call.cancel()
+    call.cancel()
     site.time.run()
     assert len(site.events) == before
     assert (site.center.free_slots, site.center.meter.in_flight, site.center.meter.work_ms) == (
@@ -134,13 +134,13 @@ def test_cancelled_anywhere_no_event_follows_and_the_slot_is_free(
 def test_cancelled_while_waiting_the_line_moves_on(make_site: Any) -> None:
     site = make_site(slots=1, speed_factor=1e4)
     site.start()
-    cancel = site.start()
+    call = site.start()
     site.start()
     site.time.run(site.rtt_s / 2 + 1e-6)
     assert len(site.center.waiting) == 2
-    cancel()
+    call.cancel()
     site.time.run()
-    assert sum(isinstance(e, Answered) for _, e in site.events) == 2
+    assert sum(isinstance(e, Whole) for _, e in site.events) == 2
     assert site.center.free_slots == 1
 
 
@@ -170,7 +170,7 @@ def test_a_report_tells_of_the_load_the_answer_leaves_behind(make_site: Any) -> 
     for _ in range(3):
         site.start()
     site.time.run()
-    first, second, third = (e.report for _, e in site.events if isinstance(e, Answered))
+    first, second, third = (e.report for _, e in site.events if isinstance(e, Whole))
     assert [r.in_flight for r in (first, second, third)] == [2, 1, 0]
     assert first.work_ms == pytest.approx(2.0 * second.work_ms)
     assert third.utilization > 0.0
@@ -193,9 +193,9 @@ def test_errors_of_the_center_are_reported_and_the_requests_are_not(make_site: A
 @pytest.mark.parametrize("after", [0.0, 0.4, 0.6, 0.99])
 def test_a_cancelled_visit_leaves_no_slot_in_use(after: float, make_site: Any) -> None:
     site = make_site(slots=1, speed_factor=1e4)
-    cancel = site.start()
+    call = site.start()
     site.time.run(after * site.rtt_s)
-    cancel()
+    call.cancel()
     site.time.run()
     site.time.run(site.time.now() + 20.0)
     assert site.center.meter.probed(site.time.now(), 1).utilization == pytest.approx(0.0, abs=1e-6)

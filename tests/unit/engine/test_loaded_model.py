@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from gateway.api import DTYPES, CenterFailed, ConfigError, InvalidRequest, NearwayError
-from gateway.engine import LoadedModel
+from gateway.engine import Batching, LoadedModel
 from gateway.engine.loaded_model import load_model
 from gateway.engine.session import open_file
 from gateway.engine.warm_up import RunTime
@@ -150,7 +150,9 @@ def test_another_failure_is_the_centers(workshop: Any, shape: Any, error: Except
     folder = workshop.write("m", workshop.identity("FP32", shape))
     good = load(folder)
     opened = replace(open_file(good.path), run=fail)
-    model = LoadedModel("1", good.path, opened, good.metadata, good.config, {}, good.run_time)
+    model = LoadedModel(
+        "1", good.path, opened, good.metadata, good.config, {}, good.run_time, Batching()
+    )
     with pytest.raises(CenterFailed, match="model 'm' failed") as caught:
         model.run({"x": np.ones((1, 3), np.float32)}, ["y"])
     assert caught.value.another_center_may_help

@@ -39,6 +39,18 @@ def test_sums() -> None:
     ]
 
 
+def test_a_run_that_answered_several_requests_is_one_execution() -> None:
+    statistics = ModelStatistics()
+    statistics.record(queue_s=1e-6, input_s=6e-6, infer_s=3e-6, output_s=4e-6, batch=5, requests=3)
+    entry = statistics.as_triton("m", "1")
+    assert (entry["inference_count"], entry["execution_count"]) == (5, 1)
+    stats = entry["inference_stats"]
+    assert stats["success"] == {"count": 3, "ns": 20_000}
+    assert stats["compute_infer"] == {"count": 3, "ns": 9_000}
+    [batch] = entry["batch_stats"]
+    assert (batch["batch_size"], batch["compute_infer"]) == (5, {"count": 1, "ns": 3_000})
+
+
 def test_batch_sizes_counted_apart_are_bounded() -> None:
     statistics = ModelStatistics()
     for batch in range(1, BATCH_SIZES_MAX + 50):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gateway.engine import triton_config
+from gateway.engine import Batching, triton_config
 from gateway.engine.loaded_model import load_model
 
 
@@ -37,3 +37,15 @@ def test_a_model_without_a_batch_keeps_all_dims(workshop: Any) -> None:
     assert config["input"][0]["dims"] == [-1, 2]
     assert config["input"][0]["data_type"] == "TYPE_STRING"
     assert config["output"][0]["label_filename"] == ""
+
+
+def test_a_model_whose_requests_share_runs_says_so_and_waits_for_nobody(workshop: Any) -> None:
+    folder = workshop.write("m", workshop.identity(), config="max_batch_size = 4")
+    model = load_model(folder, "1", ("1",), tensor_elements_max=1000)
+    model.batching = Batching(4, 3.0)
+    assert triton_config(model)["dynamic_batching"] == {
+        "preferred_batch_size": [4],
+        "max_queue_delay_microseconds": 0,
+    }
+    model.batching = Batching()
+    assert "dynamic_batching" not in triton_config(model)

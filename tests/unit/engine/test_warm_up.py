@@ -48,7 +48,7 @@ class Counting:
 
 def test_median_of_runs_and_what_a_batch_adds(workshop: Any, ticking: Any) -> None:
     session = Counting()
-    taken = measure_run_time(workshop.root, session.opened(X), ticking(0.002))
+    taken, _ = measure_run_time(workshop.root, session.opened(X), ticking(0.002))
     assert taken.run_ms == pytest.approx(2.0)
     assert taken.extra_ms == pytest.approx(0.0)
     assert taken.guess == ""
@@ -66,7 +66,7 @@ def test_extra_ms_is_per_further_example(workshop: Any) -> None:
             now_s += 0.001 * len(session.seen[-1]["x"])
         return now_s
 
-    taken = measure_run_time(workshop.root, session.opened(X), clock)
+    taken, _ = measure_run_time(workshop.root, session.opened(X), clock)
     assert taken.run_ms == pytest.approx(1.0)
     assert taken.extra_ms == pytest.approx(1.0)
 
@@ -74,7 +74,7 @@ def test_extra_ms_is_per_further_example(workshop: Any) -> None:
 def test_a_slow_model_is_run_once(workshop: Any, ticking: Any) -> None:
     session = Counting()
     fixed = TensorSpec("x", "FP32", (1, 3))
-    taken = measure_run_time(workshop.root, session.opened(fixed), ticking(BUDGET_S * 2))
+    taken, _ = measure_run_time(workshop.root, session.opened(fixed), ticking(BUDGET_S * 2))
     assert taken.run_ms == pytest.approx(BUDGET_S * 2e3)
     assert len(session.seen) == 1
 
@@ -89,20 +89,23 @@ def test_the_example_is_preferred(workshop: Any, ticking: Any) -> None:
 def test_a_model_that_refuses_the_least_shape_gets_more(workshop: Any, ticking: Any) -> None:
     session = Counting(refuse=lambda inputs: inputs["x"].shape[1] < 5)
     free = TensorSpec("x", "FP32", (-1, -1))
-    assert measure_run_time(workshop.root, session.opened(free), ticking(0.001)).guess == ""
+    taken, ran = measure_run_time(workshop.root, session.opened(free), ticking(0.001))
+    assert taken.guess == ""
+    assert ran is not None
+    assert ran["x"].shape == (1, 16)
     assert session.seen[-1]["x"].shape == (BATCH, 16)
 
 
 def test_a_model_that_cannot_be_run_stays_off_the_loop(workshop: Any, ticking: Any) -> None:
     session = Counting(refuse=lambda inputs: True)
-    taken = measure_run_time(workshop.root, session.opened(X), ticking(0.001))
-    assert (taken.run_ms, taken.guess) == (UNKNOWN_RUN_MS, "no such thing")
+    taken, ran = measure_run_time(workshop.root, session.opened(X), ticking(0.001))
+    assert (taken.run_ms, taken.guess, ran) == (UNKNOWN_RUN_MS, "no such thing", None)
 
 
 def test_zeros_of_strings_run(workshop: Any, ticking: Any) -> None:
     folder = workshop.write("m", workshop.identity("BYTES"))
     opened = open_file(folder / "1" / "model.onnx")
-    assert measure_run_time(folder, opened, ticking(0.001)).guess == ""
+    assert measure_run_time(folder, opened, ticking(0.001))[0].guess == ""
     zeros = zero_inputs([TensorSpec("s", "BYTES", (-1, -1))], 2)["s"]
     assert zeros.tolist() == [[b"", b""]]
 

@@ -136,3 +136,34 @@ def test_whatever_comes_is_a_report_or_refused(header: str) -> None:
         return
     assert 0.0 <= report.utilization <= 1.0
     assert report.in_flight >= 0
+
+
+VALUES = st.one_of(
+    st.floats(0.0, 2e9).map(lambda value: f"{value:.9g}"),
+    st.integers(0, 100).map(str),
+    st.sampled_from(["-1", "nan", "inf", "1_0", "", " 1", "1e400", "1e-7", "0x1", "\u0661", "1.5"]),
+)
+
+
+@given(st.lists(VALUES, min_size=9, max_size=9))
+def test_our_own_text_is_read_as_any_other(values: list[str]) -> None:
+    names = [pair.partition("=")[0] for pair in format_text(FULL).split(", ")]
+    told = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+
+    def read(header: str) -> Report | str:
+        try:
+            return parse(header)
+        except InvalidRequest as error:
+            return str(error)
+
+    assert read(told) == read(f"{told}, named_metrics.of_somebody_else=1")
+
+
+@pytest.mark.parametrize("value", ["-1", "-0", " -1", "nan", "inf", "1_0", "", "1e400", "\u0661"])
+def test_our_own_text_is_read_as_strictly(value: str) -> None:
+    told = format_text(FULL).replace("named_metrics.slots=4", f"named_metrics.slots={value}")
+    if value == "-0":
+        assert parse(told).slots == 0
+        return
+    with pytest.raises(InvalidRequest, match="slots"):
+        parse(told)

@@ -1,0 +1,333 @@
+"""A center in this process without an emulated network: the model, and hardly anything else.
+
+Theory of operation. ``start`` notes the attempt; what was noted in one turn of the event loop
+is served together, in the next thing the loop calls:
+
+    start ─▶ (same turn) ─▶ read ─▶ (wait for a slot) ─▶ run, with others ─▶ (hold) ─▶ answer
+
+* Requests of one turn that ask the same of the same version run as one batch, where the model
+  gains from it (``engine.batch_gain``), up to its ``rows_max`` examples. Nobody ever waits for
+  company: a turn's requests are there anyhow. An answer is, bit for bit, what the request would
+  have got alone; a batch that fails is run again, each request alone, so that a wrong request
+  spoils nothing but itself.
+* A batch is one execution: it takes one slot. Those for whom there is none wait, at most
+  ``queue_max``; a slot that comes free takes, of the kind that waits longest, all that fit into
+  one batch: so does the simulator's model of a center whose slots run batches.
+* A run occupies its slot as long as it takes; longer, on a timer, where the center is declared
+  slower than nominal, a fault slows it down, or the model declares a service time. Requests to
+  a model that declares one never share a run: it is declared for one of them.
+* The members of a batch leave together, when all are written, with reports of one instant.
+* Answers go out at the end of the turn, in order. Somebody who raises on hearing one keeps
+  nobody else's answer back.
+
+There is no ``Sent``: the request is there as soon as it is sent. Of faults, delay and loss
+need a network and do nothing here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from random import Random
+
+from gateway.api import Center, CenterBusy, CenterDown, NearwayError, Report, RequestError
+from gateway.centers.load_meter import LoadMeter
+from gateway.centers.local_visit import LocalVisit, Run, expired
+from gateway.centers.port import Attempt, Call, Event, Failed, OnEvent, OnReport
+from gateway.centers.resident_models import ResidentModels
+from gateway.centers.served_model import ServedModel, rows_of
+from gateway.centers.shared_engine import SharedEngine
+from gateway.centers.visit import injected
+from gateway.engine import join
+from gateway.wan import DelayLine, Faults
+from gateway.wan.faults import Effect
+from gateway.wire import AnswerForm
+
+CallSoon = Callable[[Callable[[], None]], object]
+
+
+class LocalCenter(ResidentModels):
+    """One row of the fleet, served by this process, no way between. Implements ``CenterPort``."""
+
+    def __init__(
+        self,
+        row: int,
+        center: Center,
+        *,
+        engine: SharedEngine,
+        faults: Faults,
+        line: DelayLine,
+        call_soon: CallSoon,
+        random: Random,
+        queue_max: int,
+    ) -> None:
+        super().__init__(row, center, engine)
+        self.faults = faults
+        self.line = line
+        self.now = line.now
+        self.random = random
+        self.queue_max = queue_max
+        self.free_slots = center.slots
+        self.meter = LoadMeter(line.now())
+        self.call_soon = call_soon
+        self._arrived: list[LocalVisit] = []
+        self._waiting: dict[AnswerForm, deque[LocalVisit]] = {}
+        self._waits = 0
+        self._alone: deque[LocalVisit] = deque()
+        self.out: deque[tuple[LocalVisit, Event]] = deque()
+        self._busy = False
+        self._serving = False
+
+    # ---- requests -------------------------------------------------------------------------
+
+    def start(self, attempt: Attempt, on_event: OnEvent) -> Call:
+        """Note ``attempt`` for the end of this turn; see ``gateway.centers.port``."""
+        visit = LocalVisit(self, attempt, on_event)
+        arrived = self._arrived
+        if not arrived:
+            self.call_soon(self._turn)
+        arrived.append(visit)
+        return visit
+
+    def probe(self, vantage: int, on_result: OnReport) -> None:
+        """Answered in the next turn; a black hole swallows it."""
+
+        def arrive() -> None:
+            effect = self.faults.effect(self.row, vantage)
+            if effect is not None:
+                if effect.black_hole:
+                    return
+                if injected(effect, self.center.id, self.random) is not None:
+                    on_result(None)
+                    return
+            on_result(self.meter.probed(self.now(), self.center.slots))
+
+        self.call_soon(arrive)
+
+    # ---- a turn ---------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Read what came, run what can run, send what is ready."""
+        arrived, self._arrived = self._arrived, []
+        self._busy = True
+        alike: dict[AnswerForm, list[LocalVisit]] = {}
+        unread = iter(arrived)
+        try:
+            self._read(unread, alike, self.now())
+        finally:  # a request that makes the reader fail keeps nobody else from being served
+            ready_s = self.now()
+            for visits in alike.values():
+                self._admit(visits, ready_s)
+            self._busy = False
+            left = [*unread]
+            if left:
+                self.call_soon(self._turn)
+                self._arrived[:0] = left
+            self.send()
+
+    def _read(
+        self,
+        unread: Iterator[LocalVisit],
+        alike: dict[AnswerForm, list[LocalVisit]],
+        now: float,
+    ) -> None:
+        """The requests that are right into ``alike``, by what they ask."""
+        effect_of = self.faults.effect
+        served: ServedModel | None = None
+        name = version = ""
+        for visit in unread:
+            visit.arrived_s = now
+            if not visit.open:
+                continue
+            attempt = visit.attempt
+            effect = effect_of(self.row, attempt.vantage)
+            if effect is not None and self._met(visit, effect):
+                continue
+            try:
+                if served is None or attempt.model != name or attempt.version != version:
+                    name, version = attempt.model, attempt.version
+                    served = self.model_for(name, version)
+                request = served.reader.decode(attempt.body, attempt.head_bytes)
+            except NearwayError as error:
+                self.fail(visit, error, now)
+                continue
+            form = served.writer.form(request)
+            visit.served, visit.request, visit.form = served, request, form
+            visit.rows = rows_of(request.inputs)
+            others = alike.get(form)
+            if others is None:
+                alike[form] = [visit]
+            else:
+                others.append(visit)
+
+    def _met(self, visit: LocalVisit, effect: Effect) -> bool:
+        """Does a fault keep it from being read?"""
+        if effect.black_hole:
+            return True
+        error = injected(effect, self.center.id, self.random)
+        if error is not None:
+            self.fail(visit, error, visit.arrived_s)
+        return error is not None
+
+    def _admit(self, visits: list[LocalVisit], ready_s: float) -> None:
+        """Requests that ask the same: into a batch, into the line, or away."""
+        served = visits[0].served
+        work_ms = max(1e-6, served.model.run_ms * self.center.speed_factor)
+        meter, rows_max = self.meter, served.rows_max
+        members: list[LocalVisit] = []
+        rows = 0
+        for visit in visits:
+            visit.ready_s = ready_s
+            if members and rows + visit.rows > rows_max:
+                self.run(members)
+                members, rows = [], 0
+            if self.free_slots <= 0 and self._waits >= self.queue_max:
+                full = f"center {self.center.id}: queue of {self.queue_max} full"
+                self.fail(visit, CenterBusy(full), ready_s)
+                continue
+            visit.found = meter.entered(work_ms)
+            visit.work_ms = work_ms
+            if self.free_slots > 0:
+                members.append(visit)
+                rows += visit.rows
+            else:
+                self._wait(visit)
+        if members:
+            self.run(members)
+
+    def _wait(self, visit: LocalVisit) -> None:
+        line = self._waiting.get(visit.form)
+        if line is None:
+            line = self._waiting[visit.form] = deque()
+        line.append(visit)
+        self._waits += 1
+        visit.waits = True
+
+    # ---- slots ----------------------------------------------------------------------------
+
+    def run(self, members: list[LocalVisit]) -> None:
+        """One execution, one slot. Whose time is over is not run."""
+        now = self.now()
+        for visit in members:
+            if now > visit.attempt.deadline_s:
+                members = self._in_time(members, now)
+                break
+        if not members:
+            return
+        self.free_slots -= 1
+        self.meter.slot_taken(now)
+        run = Run(self, members, now)
+        first = members[0]
+        inputs = first.request.inputs
+        if len(members) > 1:
+            inputs = join([visit.request.inputs for visit in members])
+        for visit in members:
+            visit.run = run
+        run.stop = self.engine.runner.submit(first.served.model, inputs, first.form.names, run.ran)
+
+    def _in_time(self, members: list[LocalVisit], now: float) -> list[LocalVisit]:
+        kept = []
+        for visit in members:
+            if now > visit.attempt.deadline_s:
+                self.fail(visit, expired(visit), now, now)
+            else:
+                kept.append(visit)
+        return kept
+
+    def run_alone(self, members: list[LocalVisit]) -> None:
+        """Their batch failed: each is run by itself, before those that wait."""
+        self._alone.extend(members)
+
+    def free_slot(self, now: float) -> None:
+        """A run is over; whoever waits longest is next.
+
+        A model that runs inline frees its slot before ``run`` returns and comes back here; the
+        loop below then goes on, instead of one stack frame a batch.
+        """
+        self.free_slots += 1
+        self.meter.slot_freed(now)
+        if (self._alone or self._waits) and not self._serving:
+            self._serving = True
+            try:
+                while self.free_slots > 0 and (self._alone or self._waits):
+                    self._run_next()
+            finally:
+                self._serving = False
+        if not (self._busy or self._serving):
+            self.send()
+
+    def _run_next(self) -> None:
+        if self._alone:
+            visit = self._alone.popleft()
+            if visit.open:
+                self.run([visit])
+            return
+        form = min(self._waiting, key=self._waits_since)
+        line = self._waiting[form]
+        members = [line.popleft()]
+        rows = members[0].rows
+        while line and rows + line[0].rows <= members[0].served.rows_max:
+            rows += line[0].rows
+            members.append(line.popleft())
+        if not line:
+            del self._waiting[form]
+        self._waits -= len(members)
+        for visit in members:
+            visit.waits = False
+        self.run(members)
+
+    def _waits_since(self, form: AnswerForm) -> float:
+        return self._waiting[form][0].ready_s
+
+    def forget(self, visit: LocalVisit) -> None:
+        """A visit that waits is cancelled."""
+        visit.waits = False
+        self._waits -= 1
+        line = self._waiting[visit.form]
+        line.remove(visit)
+        if not line:
+            del self._waiting[visit.form]
+
+    def held_until_s(self, visit: LocalVisit, begun_s: float, run_ms: float) -> float:
+        """How long a run occupies its slot: the center's speed, a fault, a declared time."""
+        factor = self.center.speed_factor
+        effect = self.faults.effect(self.row, visit.attempt.vantage)
+        if effect is not None:
+            factor *= effect.slow
+        return begun_s + visit.served.hold_ms(run_ms, factor, self.random) / 1e3
+
+    # ---- answers --------------------------------------------------------------------------
+
+    def report(self, visit: LocalVisit, begun_s: float | None, now: float) -> Report:
+        """With an answer: ``visit`` was run from ``begun_s`` on, or not run at all."""
+        queue_s = 0.0 if begun_s is None else begun_s - visit.ready_s
+        service_s = now - visit.arrived_s - queue_s
+        return self.meter.report(now, self.center.slots, queue_s * 1e3, service_s * 1e3)
+
+    def fail(
+        self, visit: LocalVisit, error: NearwayError, now: float, begun_s: float | None = None
+    ) -> None:
+        """An error for ``visit``, which was run from ``begun_s`` on, or not run at all.
+
+        A center that is down reports nothing.
+        """
+        visit.leave()
+        if not isinstance(error, RequestError | CenterDown):
+            self.meter.erred(now)
+        report = None
+        if not isinstance(error, CenterDown):
+            report = self.report(visit, begun_s, now)
+        self.out.append((visit, Failed(error, report)))
+
+    def send(self) -> None:
+        """What is ready, in order; called when a turn's work is done."""
+        out = self.out
+        try:
+            while out:
+                visit, event = out.popleft()
+                if visit.open:
+                    visit.open = False
+                    visit.on_event(event)
+        finally:
+            if out:
+                self.call_soon(self.send)
