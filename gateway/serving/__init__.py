@@ -5,6 +5,7 @@ from gateway.serving.app import build_public_app, runner_options
 from gateway.serving.arrival import Answer, Arrival, Collaborators, Deciding, Parts
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
+from gateway.serving.public_door import PublicDoor
 
 __all__ = [
     "Answer",
@@ -14,6 +15,7 @@ __all__ = [
     "Exchange",
     "Front",
     "Parts",
+    "PublicDoor",
     "build_admin_app",
     "build_public_app",
     "runner_options",

@@ -7,6 +7,7 @@ something needs ``application/json`` or DELETE, which browsers ask leave for fir
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Annotated, TypeVar
 
@@ -21,6 +22,7 @@ from gateway.serving.app import metrics_handler
 from gateway.serving.boundary import JSON, json_answer, make_boundary, message_answer
 from gateway.serving.decisions import explained_json, explanation_json
 from gateway.serving.front import Front
+from gateway.serving.intake import Intake
 
 BODY_BYTES_MAX = 64 * 1024
 B = TypeVar("B")
@@ -57,13 +59,17 @@ def build_admin_app(front: Front) -> web.Application:
         ("GET", "/decisions", door.decisions),
         ("GET", "/metrics", metrics_handler(front)),
     ]
+    return admin_app(routes, front.intake, front.settings.server.admin_host)
+
+
+def admin_app(
+    routes: Sequence[tuple[str, str, Handler]], intake: Intake, bound_host: str
+) -> web.Application:
+    """``routes`` behind the checks of this door, which is bound to ``bound_host``."""
     paths = sorted({path for _, path, _ in routes})
     app = web.Application(
         client_max_size=BODY_BYTES_MAX,
-        middlewares=[
-            make_boundary(front.intake, lambda: paths),
-            _same_machine(front.settings.server.admin_host),
-        ],
+        middlewares=[make_boundary(intake, lambda: paths), _same_machine(bound_host)],
     )
     for method, path, handler in routes:
         app.router.add_route(method, path, handler)
@@ -91,7 +97,7 @@ class AdminDoor:
 
     async def set_fault(self, request: web.Request) -> web.Response:
         """Inject a fault at a center, a region, or on the path from one vantage."""
-        asked = await _body(request, FaultRequest)
+        asked = await read_body(request, FaultRequest)
         self._control.set_fault(asked.center, asked.kind, asked.value, asked.vantage)
         return json_answer(msgspec.to_builtins(asked))
 
@@ -118,7 +124,7 @@ class AdminDoor:
 
     async def drain(self, request: web.Request) -> web.Response:
         """Take a center out of the choice, or back."""
-        asked = await _body(request, DrainRequest)
+        asked = await read_body(request, DrainRequest)
         self._control.drain(asked.center, draining=asked.draining)
         return json_answer(msgspec.to_builtins(asked))
 
@@ -131,7 +137,7 @@ class AdminDoor:
         return json_answer({"one_in": front.settings.routing.explain_every, "decisions": told})
 
 
-async def _body(request: web.Request, kind: type[B]) -> B:
+async def read_body(request: web.Request, kind: type[B]) -> B:
     """The JSON body as ``kind``. Raises UnsupportedMedia, InvalidRequest naming the field."""
     if request.content_type != JSON or "Content-Type" not in request.headers:
         raise UnsupportedMedia(f"content-type {request.content_type!r}: send {JSON}")

@@ -48,6 +48,13 @@ def build_public_app(front: Front) -> web.Application:
         client_max_size=front.settings.server.body_bytes_max,
         middlewares=[make_boundary(front.intake, lambda: paths)],
     )
+
+    async def close_when_retiring(_request: web.Request, response: web.StreamResponse) -> None:
+        if front.retiring:
+            response.force_close()
+            response.headers["Connection"] = "close"  # aiohttp wrote the headers before this hook
+
+    app.on_response_prepare.append(close_when_retiring)
     expect = make_expectation(front.intake)
     for method, path, handler in routes:
         for variant in (path, f"{path}/"):
@@ -78,16 +85,33 @@ def _routes(front: Front) -> Iterator[Route]:
     yield "POST", "/v2/repository/index", door.index
     yield "POST", "/v2/repository/models/{model}/load", door.load
     yield "POST", "/v2/repository/models/{model}/unload", door.unload
-    yield "GET", "/metrics", metrics_handler(front)
+    yield "GET", "/metrics", _whole_metrics_handler(front)
     yield "GET", "/openapi.json", _openapi_handler(front)
 
 
 def metrics_handler(front: Front) -> Handler:
-    """``GET /metrics``, the same at both doors."""
+    """``GET /metrics`` of this process."""
 
     async def metrics(_request: web.Request) -> web.StreamResponse:
-        headers = {"Content-Type": EXPOSITION_CONTENT_TYPE, "Server": SERVER}
-        return web.Response(body=front.exposition.text(), headers=headers)
+        return metrics_answer(front.exposition.text())
+
+    return metrics
+
+
+def metrics_answer(text: bytes) -> web.Response:
+    """Prometheus text as an answer."""
+    headers = {"Content-Type": EXPOSITION_CONTENT_TYPE, "Server": SERVER}
+    return web.Response(body=text, headers=headers)
+
+
+def _whole_metrics_handler(front: Front) -> Handler:
+    """``GET /metrics`` at the public door: of all workers, where there are several."""
+    own = metrics_handler(front)
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        if front.whole_metrics is None:
+            return await own(request)
+        return metrics_answer(await front.whole_metrics())
 
     return metrics
 

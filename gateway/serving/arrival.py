@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.api import Decision, Explanation, NearwayError, Outcome, Query, Report
-from gateway.centers.port import CenterPort, Head
+from gateway.centers.port import Attempt, CenterPort, Head, Whole
 from gateway.config.settings import Attempts
 from gateway.routing.attempts import RetryBudget
+from gateway.serving.deadlines import Deadlines
 from gateway.serving.decisions import DecisionLog
 from gateway.telemetry import Metrics
 
@@ -75,8 +76,11 @@ class Parts:
 class Answer(Protocol):
     """Where the answer goes: plain callbacks, at most one end."""
 
+    def send_whole(self, whole: Whole, center: int, parts: Parts) -> None:
+        """The whole answer, and its end."""
+
     def send_head(self, head: Head, center: int, parts: Parts | None) -> None:
-        """The answer begins. With ``parts`` it is whole: chunks and end follow at once."""
+        """The answer begins. With ``parts`` chunks and end follow at once."""
 
     def send_chunk(self, payload: bytes) -> None:
         """A part of the body."""
@@ -88,17 +92,34 @@ class Answer(Protocol):
         """There is no answer, or it broke off after its head."""
 
 
-@dataclass(slots=True)
-class Arrival:
-    """A request as a lane read it. Instants are of this process's monotonic clock."""
+class Arrival(Attempt):
+    """A request as a lane read it: the attempt every center is given, and what the rest needs.
 
-    query: Query
-    body: bytes
-    head_bytes: int | None
-    version: str
-    request_id: str
-    arrived_s: float
-    deadline_s: float
+    Instants are of this process's monotonic clock.
+    """
+
+    __slots__ = ("arrived_s", "query")
+
+    def __init__(
+        self,
+        query: Query,
+        body: bytes,
+        head_bytes: int | None,
+        version: str,
+        request_id: str,
+        arrived_s: float,
+        deadline_s: float,
+    ) -> None:
+        # One object for all attempts, filled here alone: the parent's would be a second call.
+        self.query = query
+        self.vantage = query.vantage
+        self.model = query.model
+        self.body = body
+        self.head_bytes = head_bytes
+        self.version = version
+        self.request_id = request_id
+        self.arrived_s = arrived_s
+        self.deadline_s = deadline_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +132,7 @@ class Collaborators:
     clock: Callable[[], float]
     call_at: Callable[[float, Callable[[], None]], Timer]
     call_soon: Callable[[Callable[[], None]], object]
+    deadlines: Deadlines
     attempts: Attempts
     metrics: Metrics
     decisions: DecisionLog

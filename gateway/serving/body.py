@@ -27,7 +27,12 @@ async def late_body(request: web.Request, intake: Intake, deadline_s: float) -> 
     except web.RequestPayloadError as error:
         raise InvalidRequest(f"the body's framing is broken: {error}") from error
     except TimeoutError as error:
-        raise SlowBody(
-            f"the body did not arrive within {deadline_s:.3g} s; "
-            "send it faster or raise attempts.deadline_ms"
-        ) from error
+        raise slow("body", deadline_s) from error
+
+
+def slow(part: str, deadline_s: float) -> SlowBody:
+    """The error for a ``part`` of a request (head or body) that took too long."""
+    return SlowBody(
+        f"the {part} did not arrive within {deadline_s:.3g} s; "
+        "send it faster or raise attempts.deadline_ms"
+    )

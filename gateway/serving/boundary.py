@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.api import NearwayError, Overloaded
 from gateway.serving.intake import Intake
+from gateway.serving.strictness import head_fault, length_fault
 from gateway.wire import error_json
 
 LOG = logging.getLogger("nearway.serving")
@@ -48,18 +49,28 @@ def message_answer(
     return bytes_answer(error_json(message), status, headers)
 
 
+def error_fields(error: NearwayError, request_id: str) -> dict[str, str]:
+    """The fields of an error's head that depend on it."""
+    fields = {"x-request-id": request_id}
+    if isinstance(error, Overloaded):
+        fields["Retry-After"] = str(max(1, ceil(error.retry_after_s)))
+    return fields
+
+
 def error_answer(error: NearwayError, request_id: str) -> web.Response:
     """The error as the protocol tells it."""
-    headers = {"x-request-id": request_id}
-    if isinstance(error, Overloaded):
-        headers["Retry-After"] = str(max(1, ceil(error.retry_after_s)))
-    return message_answer(str(error), error.http_status, headers)
+    return message_answer(str(error), error.http_status, error_fields(error, request_id))
+
+
+def internal_message(request_id: str, what: str) -> str:
+    """Called while an unforeseen exception is handled: log it; the client is told the id."""
+    LOG.exception("request %s %s failed", request_id, what)
+    return f"internal error; the log has more under request {request_id}"
 
 
 def internal_answer(request: web.Request, request_id: str) -> web.Response:
-    """Called while an unforeseen exception is handled: log it, tell the client the id."""
-    LOG.exception("request %s %s %s failed", request_id, request.method, request.path)
-    message = f"internal error; the log has more under request {request_id}"
+    """``internal_message`` as an answer."""
+    message = internal_message(request_id, f"{request.method} {request.path}")
     return message_answer(message, 500, {"x-request-id": request_id})
 
 
@@ -68,6 +79,9 @@ def make_boundary(intake: Intake, routes: Callable[[], Sequence[str]]) -> Middle
 
     @web.middleware
     async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
+        fault = _fault(request, intake.head_bytes_max)
+        if fault is not None:
+            return _refusal(fault, intake.request_id(request.headers))
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -78,6 +92,32 @@ def make_boundary(intake: Intake, routes: Callable[[], Sequence[str]]) -> Middle
             return internal_answer(request, intake.request_id(request.headers))
 
     return boundary
+
+
+def _fault(request: web.Request, head_bytes_max: int) -> str | None:
+    """What aiohttp's parser let through; of the request line it keeps only what it says."""
+    headers = request.headers
+    fault = head_fault(
+        request.method,
+        (request.version.major, request.version.minor),
+        headers.getall("Host", ()),
+        headers.getall("Transfer-Encoding", ()),
+    )
+    if fault is not None:
+        return fault
+    if "#" in request.raw_path:
+        return f"the target is {request.raw_path!r}; a fragment is not sent to a server"
+    line_bytes = len(request.method) + len(request.raw_path) + len("  HTTP/1.1\r\n\r\n")
+    fields_bytes = sum(len(name) + len(value) for name, value in request.raw_headers)
+    fields_bytes += 4 * len(request.raw_headers)
+    return length_fault(line_bytes + fields_bytes, head_bytes_max)
+
+
+def _refusal(fault: str, request_id: str) -> web.Response:
+    """400, and the connection ends: what follows may be no request at all."""
+    answer = message_answer(fault, 400, {"x-request-id": request_id})
+    answer.force_close()
+    return answer
 
 
 def _http_answer(

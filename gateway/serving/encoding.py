@@ -77,10 +77,11 @@ def wanted_encoding(accept_encoding: str | None) -> str | None:
 async def deflate(payload: bytes, encoding: str) -> bytes:
     """``payload`` as gzip or deflate, fastest level."""
     if len(payload) <= INLINE_BYTES_MAX:
-        return _deflate(payload, encoding)
-    return await asyncio.to_thread(_deflate, payload, encoding)
+        return deflate_now(payload, encoding)
+    return await asyncio.to_thread(deflate_now, payload, encoding)
 
 
-def _deflate(payload: bytes, encoding: str) -> bytes:
+def deflate_now(payload: bytes, encoding: str) -> bytes:
+    """``deflate`` for at most ``INLINE_BYTES_MAX`` bytes."""
     writer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WBITS[encoding])
     return writer.compress(payload) + writer.flush()

@@ -5,25 +5,26 @@ the lane calls ``begin`` once and ``cancel`` when the client has gone; centers c
 ``Try.hear``; timers call back through ``call_at``. It answers through an ``Answer`` sink.
 
     begin ─ decide ─ commit ─ start ──▶ WAITING ─ Head, Chunk ─▶ WAITING (bytes are held back)
-                        ▲                  │ Failed, silent          │ Answered        │ turn over
-                        └── next, commit ◀─┘ (nothing sent yet,      ▼                 ▼
+                        ▲                  │ Failed, silent          │ Whole,          │ turn over
+                        └── next, commit ◀─┘ (nothing sent yet,      ▼ Answered        ▼
                             attempts and time left)               (HELD) ─▶ DONE   STREAMING ─▶ DONE
 
 * Between arrival, decision and charge nothing is awaited: ``decide`` and ``commit`` happen in
   one turn of the loop, and so do ``next`` and ``commit``.
 * ``router.ended`` is called exactly once for every ``router.commit``: a ``Try`` is open from
   its commit until ``_close``, which is the only caller of ``ended``; a closed try is deaf.
-* At most one try is open. The answer hears ``send_head``, ``send_chunk``..., ``send_end``, or
-  ``fail``, which may also follow a head when a center breaks off; nothing follows the last.
+* At most one try is open. The answer hears ``send_whole``; or ``send_head``, ``send_chunk``...,
+  ``send_end``; or ``fail``, which may also follow a head when a center breaks off; nothing
+  follows the last.
 * Server-Timing stands in the head and needs what the center reports at the end. So the head
   is held until the answer is whole, or until the turn after its first bytes: then it is a
   stream, and its head carries no parts. Until the head is out another center may be tried.
 * An outcome says what happened (answer, error with its reason, cancelled by the client); whom
   to blame for it, for a refused request or a short deadline, is the fleet's to judge.
-* A timer watches the open try: silent for longer than ``attempt_timeout_ms`` grants, or the
-  deadline, whichever is first. A try is cut off for its silence only when another may follow.
-  When the timer itself comes late the loop was held up, and answers may lie there unread: the
-  try is given as long again as the timer was late, once.
+* ``Deadlines`` watches the open try: silent for longer than ``attempt_timeout_ms`` grants, or
+  the deadline, whichever is first. A try is cut off for its silence only when another may
+  follow. When it is looked at late the loop was held up, and answers may lie there unread: the
+  try is given as long again as that was late, once.
 * A retry is paid from the budget all exchanges share, from its start to its end.
 
 It never reads a body, never sleeps and knows no clock but the one it is given.
@@ -40,7 +41,7 @@ from gateway.api import (
     Report,
 )
 from gateway.api.outcome import Ending
-from gateway.centers.port import Answered, Attempt, Chunk, Event, Failed, Head
+from gateway.centers.port import Answered, Chunk, Event, Failed, Head, Whole
 from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
 from gateway.serving.arrival import Answer, Arrival, Collaborators, Parts, Timer
 from gateway.serving.held_answer import HeldAnswer
@@ -50,7 +51,6 @@ from gateway.serving.tries import (
     deadline_error,
     in_a_list,
     nobody_answered,
-    nothing,
     silent_error,
     too_late,
     waiting_for,
@@ -69,9 +69,9 @@ class Exchange:
         "_arrival",
         "_done",
         "_failures",
-        "_heard",
         "_held",
         "_hold",
+        "_kept",
         "_network_ms",
         "_timeouts",
         "_tries",
@@ -91,8 +91,8 @@ class Exchange:
         self._tries = 0
         self._timeouts = 0
         self._failures: list[str] = []
-        self._heard = HeldAnswer(answer)
-        self._answered: Answered | None = None
+        self._kept: HeldAnswer | None = None
+        self._answered: Answered | Whole | None = None
         self._network_ms = 0.0
         self.decision: Decision | None = None
 
@@ -100,6 +100,22 @@ class Exchange:
     def report(self) -> Report | None:
         """What the center that answered says of itself; None while there is no answer."""
         return None if self._answered is None else self._answered.report
+
+    @property
+    def drawn_ms(self) -> float | None:
+        """The emulated delay of the answer; None where there is neither."""
+        return None if self._answered is None else self._answered.drawn_ms
+
+    @property
+    def _heard(self) -> HeldAnswer:
+        """What came in parts. Most answers come whole and need none."""
+        if self._kept is None:
+            self._kept = HeldAnswer(self._answer)
+        return self._kept
+
+    @property
+    def _streaming(self) -> bool:
+        return self._kept is not None and self._kept.streaming
 
     # ---- what the lane calls --------------------------------------------------------------
 
@@ -126,43 +142,53 @@ class Exchange:
         if self._done:
             return
         if self._try is not None:
-            self._try.cancel_center()
+            self._try.call.cancel()
             self._close(self._try, "cancelled", None, "client_gone", self._with.clock())
         self._finish(CLIENT_GONE_STATUS)
+
+    def pause(self) -> None:
+        """The client reads slowly: no more chunks for now."""
+        if self._try is not None:
+            self._try.call.pause()
+
+    def resume(self) -> None:
+        """The client reads again."""
+        if self._try is not None:
+            self._try.call.resume()
 
     # ---- attempts -------------------------------------------------------------------------
 
     def _start(self, decision: Decision, now: float, *, paid: bool = False) -> None:
-        with_, arrival = self._with, self._arrival
-        patience_s = self._patience_s(decision, now)
+        with_, arrival, center = self._with, self._arrival, decision.center
         with_.router.commit(decision, now)
         self.decision = decision
         self._tries += 1
-        this = self._try = Try(self, decision, now, patience_s, paid=paid)
-        query = arrival.query
-        attempt = Attempt(
-            arrival.request_id,
-            query.vantage,
-            query.model,
-            arrival.version,
-            arrival.body,
-            arrival.head_bytes,
-            arrival.deadline_s,
-        )
-        this.cancel_center = with_.ports[decision.center].start(attempt, this.hear)
-        this.timer = with_.call_at(self._due_s(this), this.on_timer)
-        decision_ms = (with_.clock() - now) * 1e3
-        with_.metrics.decided(decision.center, decision_ms, retry=self._tries > 1)
+        this = self._try = Try(self, decision, now, paid=paid)
+        this.call = with_.ports[center].start(arrival, this.hear)
+        with_.deadlines.add(self._look_s(this), this)
+        with_.metrics.decided(center, (with_.clock() - now) * 1e3, self._tries)
         if with_.router.asks_probes and with_.probing is not None:
-            with_.probing.ask(query.vantage, now)
+            with_.probing.ask(arrival.vantage, now)
 
-    def _patience_s(self, decision: Decision, now: float) -> float:
+    def _look_s(self, this: Try) -> float:
+        """When the try is looked at first.
+
+        With time enough for another one, no patience is shorter than the floor, and nearly all
+        tries are over by then: how long it really is will be worked out when somebody looks.
+        """
+        floor_s = self._with.attempts.timeout_ms * 1e-3
+        look_s = this.started_s + floor_s
+        if look_s + this.decision.runner_up_ms * 1e-3 < self._arrival.deadline_s:
+            return look_s
+        return self._due_s(this)
+
+    def _patience_s(self, this: Try) -> float:
         """How long the attempt may be silent before another center is tried."""
-        with_ = self._with
+        with_, decision = self._with, this.decision
         attempts = with_.attempts
         timeout_ms = attempt_timeout_ms(
-            (self._arrival.deadline_s - now) * 1e3,
-            decision.runner_up_ms if self._tries + 1 < attempts.max else inf,
+            (self._arrival.deadline_s - this.started_s) * 1e3,
+            decision.runner_up_ms if self._tries < attempts.max else inf,
             with_.router.quantile_ms(decision, QUANTILE),
             floor_ms=attempts.timeout_ms,
             timeouts=self._timeouts,
@@ -171,18 +197,20 @@ class Exchange:
 
     def _due_s(self, this: Try) -> float:
         """When the open try's time is over: silence or the deadline, whichever is first."""
+        if this.patience_s is None:
+            this.patience_s = self._patience_s(this)
         silent_s = this.heard_s + this.patience_s
         deadline_s = self._arrival.deadline_s
         return silent_s if silent_s < deadline_s else deadline_s
 
     def out_of_patience(self, this: Try) -> None:
-        """The open try's timer came."""
+        """The open try is due."""
         now = self._with.clock()
         due_s = self._due_s(this)
         if now >= self._arrival.deadline_s:
             name = self._with.centers[this.decision.center]
             error = deadline_error(self._arrival, self._failures, waiting_for(this, name, now))
-            this.cancel_center()
+            this.call.cancel()
             self._close(this, "error", None, error.reason, now)
             self._fail(error)
         elif now < due_s:
@@ -190,22 +218,20 @@ class Exchange:
         elif now - due_s > LATE_TIMER_S and not this.late_once:
             this.late_once = True
             self._wait_until(this, now + (now - due_s))
-        elif not self._heard.streaming and not self._with.retries.room(
-            self._with.metrics.in_flight
-        ):
+        elif not self._streaming and not self._with.retries.room(self._with.metrics.in_flight):
             self._with.metrics.retry_refused()
-            this.patience_s *= 2.0
+            this.patience_s = 2.0 * (this.patience_s or 0.0)
             self._wait_until(this, self._due_s(this))
         else:
             self._give_up(this, now)
 
     def _wait_until(self, this: Try, due_s: float) -> None:
         deadline_s = self._arrival.deadline_s
-        this.timer = self._with.call_at(min(due_s, deadline_s), this.on_timer)
+        self._with.deadlines.add(min(due_s, deadline_s), this)
 
     def _give_up(self, this: Try, now: float) -> None:
         """Cut off a silent try."""
-        this.cancel_center()
+        this.call.cancel()
         name = self._with.centers[this.decision.center]
         error = silent_error(name, (now - this.heard_s) * 1e3)
         self._timeouts += 1
@@ -217,11 +243,11 @@ class Exchange:
     ) -> float:
         """The one place where a try ends; returns how long it took, ms."""
         this.open = False
-        this.cancel_center = nothing  # it holds the center's side, which holds this try's
+        # Neither the center's side nor the deadlines keep this exchange and its body alive.
+        del this.call, this.exchange
         if this.paid:
             self._with.retries.release()
         self._try = None
-        this.timer.cancel()
         outcome = this.outcome(ending, report, reason, now)
         self._with.router.ended(outcome)
         self._with.metrics.attempt_ended(ending, outcome.predicted_ms, outcome.attempt_ms)
@@ -231,11 +257,11 @@ class Exchange:
 
     def hear(self, this: Try, event: Event) -> None:
         """An event of the open try."""
-        if isinstance(event, Head):
+        if isinstance(event, Chunk):
+            self._hear_chunk(this, event.payload)
+        elif isinstance(event, Head):
             this.heard_s = self._with.clock()
             self._heard.head = event
-        elif isinstance(event, Chunk):
-            self._hear_chunk(this, event.payload)
         elif isinstance(event, Answered):
             self._hear_end(this, event)
         elif isinstance(event, Failed):
@@ -251,24 +277,37 @@ class Exchange:
                 self._turn_over()
         heard.add(payload)
 
+    def hear_whole(self, this: Try, whole: Whole) -> None:
+        """The open try is answered in one event."""
+        now = self._with.clock()
+        self._account(this, whole, now)
+        if self._with.planted_delay_s <= 0.0:
+            self._send_whole(whole, now)
+        else:
+            self._hold_back(now)
+
     def _hear_end(self, this: Try, answered: Answered) -> None:
         if self._heard.head is None:
             self._hear_failure(this, Failed(CenterFailed("answered without a head")))
             return
         now = self._with.clock()
-        report = answered.report
-        attempt_ms = self._close(this, "answer", report, "", now)
-        self._answered = answered
-        drawn_ms = answered.drawn_ms
-        if drawn_ms is None:
-            drawn_ms = max(0.0, attempt_ms - report.queue_ms - report.service_ms)
-        self._network_ms = drawn_ms
+        self._account(this, answered, now)
         if self._held:
             return
         if self._heard.streaming or self._with.planted_delay_s <= 0.0:
             self._send_rest(now)
         else:
             self._hold_back(now)
+
+    def _account(self, this: Try, answered: Answered | Whole, now: float) -> None:
+        """The try is answered: close it, and tell the network from the rest."""
+        report = answered.report
+        attempt_ms = self._close(this, "answer", report, "", now)
+        self._answered = answered
+        drawn_ms = answered.drawn_ms
+        if drawn_ms is None:
+            drawn_ms = attempt_ms - report.queue_ms - report.service_ms
+        self._network_ms = drawn_ms if drawn_ms > 0.0 else 0.0
 
     def _hear_failure(self, this: Try, failed: Failed) -> None:
         now = self._with.clock()
@@ -307,24 +346,34 @@ class Exchange:
         self._heard.send(this.decision.center, None)
 
     def _send_rest(self, now: float) -> None:
-        answered, heard, decision = self._answered, self._heard, self.decision
+        answered, decision = self._answered, self.decision
         assert answered is not None
-        assert heard.head is not None
         assert decision is not None
-        report, network_ms = answered.report, self._network_ms
-        total_ms = (now - self._arrival.arrived_s) * 1e3
-        others_ms = network_ms + report.queue_ms + report.service_ms
-        parts = Parts(
-            max(0.0, total_ms - others_ms), network_ms, report.queue_ms, report.service_ms
-        )
+        if isinstance(answered, Whole):
+            self._send_whole(answered, now)
+            return
+        heard, parts = self._heard, self._parts(answered.report, now)
         if not heard.streaming:
             heard.send(decision.center, parts)
+        assert heard.head is not None
         self._finish(heard.head.status, parts)
         self._answer.send_end()
 
+    def _send_whole(self, whole: Whole, now: float) -> None:
+        parts = self._parts(whole.report, now)
+        self._finish(whole.status, parts)
+        assert self.decision is not None
+        self._answer.send_whole(whole, self.decision.center, parts)
+
+    def _parts(self, report: Report, now: float) -> Parts:
+        """Where the time went; the gateway's own is what the other three leave."""
+        network_ms, queue_ms, service_ms = self._network_ms, report.queue_ms, report.service_ms
+        gateway_ms = (now - self._arrival.arrived_s) * 1e3 - network_ms - queue_ms - service_ms
+        return Parts(gateway_ms if gateway_ms > 0.0 else 0.0, network_ms, queue_ms, service_ms)
+
     def _failed(self, this: Try, error: NearwayError, now: float) -> None:
         """Try another center when that may help and nothing has been sent."""
-        if self._heard.streaming or not error.another_center_may_help:
+        if self._streaming or not error.another_center_may_help:
             self._fail(error)
             return
         self._failures.append(in_a_list(error))
@@ -337,7 +386,7 @@ class Exchange:
             self._start(decision, now, paid=True)
 
     def _forget_answer(self) -> None:
-        self._heard.forget()
+        self._kept = None
         if self._hold is not None:
             self._hold.cancel()
             self._hold, self._held = None, False
@@ -352,7 +401,7 @@ class Exchange:
             another_ms = 0.0  # the router knows best whether and why nobody is left
         if not may_retry(
             another_may_help=True,
-            bytes_sent=self._heard.streaming,
+            bytes_sent=self._streaming,
             tries=self._tries,
             tries_max=attempts.max,
             remaining_ms=remaining_ms,

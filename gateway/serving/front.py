@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from gateway import __version__
-from gateway.api import Center, NoCenter, Overloaded
+from gateway.api import Center, NoCenter, Overloaded, Report
 from gateway.api.control import Control
 from gateway.centers.port import CenterPort
 from gateway.config.settings import Settings
 from gateway.routing.attempts import RetryBudget
 from gateway.serving.arrival import Collaborators, Deciding, Timer
+from gateway.serving.deadlines import Deadlines
 from gateway.serving.decisions import DecisionLog
-from gateway.serving.intake import Intake
+from gateway.serving.intake import Headers, Intake
 from gateway.serving.probing import Prober
 from gateway.telemetry import Exposition, Metrics
 
@@ -36,7 +37,11 @@ class Front:
     name or ``lat,lon`` and raises InvalidRequest for a place it does not know. ``clock`` is the
     process's monotonic clock in seconds, ``call_at`` calls back at an instant of it. ``healthy``
     says whether a center may be asked about its models. While ``ready`` says no, inference is
-    refused with 503; what has entered ends normally.
+    refused with 503; what has entered ends normally. ``retiring``: another process has taken
+    over, so every answer is its connection's last. ``whole_metrics``: the text of all workers'
+    metrics, when this process is one of several. ``tells_drawn``: this is a center that emulates
+    its paths, and answers say which delay was drawn; the aiohttp lane says it. ``probe_center``:
+    what a center's own door answers a probe with, given the head; raises CenterDown.
     """
 
     settings: Settings
@@ -53,15 +58,21 @@ class Front:
     call_soon: Callable[[Callable[[], None]], object] = _next_turn
     healthy: Callable[[int], bool] = _always
     version: str = __version__
+    retiring: bool = False
+    whole_metrics: Callable[[], Awaitable[bytes]] | None = None
+    tells_drawn: bool = False
+    probe_center: Callable[[Headers], Awaitable[Report]] | None = None
     center_ids: tuple[str, ...] = field(init=False)
     decisions: DecisionLog = field(init=False)
     intake: Intake = field(init=False)
     exposition: Exposition = field(init=False)
     prober: Prober = field(init=False)
     collaborators: Collaborators = field(init=False)
+    in_flight_max: int = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
+        self.in_flight_max = settings.server.in_flight_max
         self.center_ids = tuple(center.id for center in self.centers)
         self.decisions = DecisionLog(settings.routing.explain_every)
         self.intake = Intake(settings, self.find_vantage)
@@ -82,6 +93,7 @@ class Front:
             self.clock,
             self.call_at,
             self.call_soon,
+            Deadlines(self.clock, self.call_at),
             attempts,
             self.metrics,
             self.decisions,
@@ -97,10 +109,9 @@ class Front:
         """
         if not self.ready():
             raise NoCenter("the gateway is starting or draining; ask another one, or again later")
-        bound = self.settings.server.in_flight_max
-        if self.metrics.in_flight >= bound:
+        if self.metrics.in_flight >= self.in_flight_max:
             raise Overloaded(
-                f"{bound} requests are under way, the most this gateway takes; "
+                f"{self.in_flight_max} requests are under way, the most this gateway takes; "
                 "try again in a second or raise server.in_flight_max"
             )
         self.metrics.in_flight += 1

@@ -1,7 +1,7 @@
 """The answer as it comes from a center, held back until it may be sent.
 
 Head and chunks are kept until ``send``; afterwards it is ``streaming`` and chunks go through.
-Until then everything kept can be forgotten, and another center's answer takes its place.
+Until then another center's answer may take its place, in a new one of these.
 """
 
 from __future__ import annotations
@@ -36,10 +36,6 @@ class HeldAnswer:
         else:
             self.chunks.append(payload)
             self._bytes += len(payload)
-
-    def forget(self) -> None:
-        """The center broke off; what it said is not what the client hears."""
-        self.head, self.chunks, self._bytes = None, [], 0
 
     def send(self, center: int, parts: Parts | None) -> None:
         """Head and chunks go out; without ``parts`` more will follow."""

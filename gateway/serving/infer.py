@@ -8,16 +8,15 @@ handler (``runner_options``) and the handler cancels the exchange.
 from __future__ import annotations
 
 import asyncio
-import json
 
 from aiohttp import web
 
-from gateway.api import DeadlineExceeded, NearwayError, NoCenter, TooLarge
-from gateway.centers.port import Head
+from gateway.api import DeadlineExceeded, NearwayError, TooLarge
+from gateway.centers.port import Head, Whole
+from gateway.serving.answer_head import AnswerHead, asked
 from gateway.serving.arrival import Arrival, Parts
 from gateway.serving.body import late_body
-from gateway.serving.boundary import SERVER, error_answer, internal_answer
-from gateway.serving.decisions import decision_json
+from gateway.serving.boundary import error_answer, internal_answer
 from gateway.serving.encoding import (
     COMPRESS_BYTES_MIN,
     deflate,
@@ -28,7 +27,6 @@ from gateway.serving.encoding import (
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
 from gateway.serving.models import ModelDoor
-from gateway.wire import orca, server_timing
 
 
 class Reply:
@@ -56,6 +54,14 @@ class Reply:
         self.error: NearwayError | None = None
         self._bytes_max = stream_bytes_max
         self._queued = 0
+
+    def send_whole(self, whole: Whole, center: int, parts: Parts) -> None:
+        """See ``Answer``."""
+        self.head = Head(whole.status, whole.content_type, whole.head_bytes)
+        self.center, self.parts = center, parts
+        self.chunks.append(whole.payload)
+        self.ended = True
+        self._wake()
 
     def send_head(self, head: Head, center: int, parts: Parts | None) -> None:
         """See ``Answer``; a stream wakes the handler at its head, a whole answer at its end."""
@@ -104,7 +110,7 @@ class InferDoor:
         self._front = front
         self._models = models
         self._intake = front.intake
-        self._centers = front.center_ids
+        self._heads = AnswerHead(front)
         self._body_bytes_max = front.settings.server.body_bytes_max
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -174,7 +180,7 @@ class InferDoor:
         try:
             await reply.ready
             if reply.error is not None:
-                raise await self._refined(reply.error, exchange, arrival)
+                raise await self._models.closer_error(reply.error, exchange.decision, arrival)
             headers = self._headers(request, arrival, reply, exchange)
             if reply.parts is None:
                 return await self._stream(request, arrival, reply, headers)
@@ -182,56 +188,14 @@ class InferDoor:
             exchange.cancel()
         return await self._whole(request, reply, headers)
 
-    async def _refined(
-        self, error: NearwayError, exchange: Exchange, arrival: Arrival
-    ) -> NearwayError:
-        """Nobody was eligible from the start: is it the model that nobody has or has loaded?"""
-        if not isinstance(error, NoCenter) or exchange.decision is not None:
-            return error
-        try:
-            await self._models.check_ready(arrival.query.model, arrival.version)
-        except NearwayError as closer:
-            return closer
-        return error
-
     # ---- out ------------------------------------------------------------------------------
 
     def _headers(
         self, request: web.Request, arrival: Arrival, reply: Reply, exchange: Exchange
     ) -> dict[str, str]:
-        head, parts = reply.head, reply.parts
-        assert head is not None
-        headers = {
-            "Content-Type": head.content_type,
-            "x-request-id": arrival.request_id,
-            "x-nearway-center": self._centers[reply.center],
-            "Server": SERVER,
-        }
-        if parts is not None:
-            headers["Server-Timing"] = server_timing(
-                parts.gateway_ms, parts.network_ms, parts.queue_ms, parts.service_ms
-            )
-        if head.head_bytes is not None:
-            headers["Inference-Header-Content-Length"] = str(head.head_bytes)
-        wanted = request.headers.get(orca.FORMAT_HEADER)
-        if wanted is not None and exchange.report is not None:
-            load = orca.format_as(wanted, exchange.report)
-            if load is not None:
-                headers[orca.HEADER] = load
-        if request.headers.get("x-nearway-explain") == "1":
-            self._explain(request, arrival, exchange, headers)
-        return headers
-
-    def _explain(
-        self, request: web.Request, arrival: Arrival, exchange: Exchange, headers: dict[str, str]
-    ) -> None:
-        """For a trusted peer that asks: the decision's parts and its runner-up."""
-        decision = exchange.decision
-        if decision is None or not self._intake.trusts(request.remote):
-            return
-        table = self._front.router.explain(arrival.query, self._front.clock())
-        told = decision_json(decision, tuple(table.scorers_ms), self._centers)
-        headers["x-nearway-explanation"] = json.dumps(told, separators=(",", ":"))
+        assert reply.head is not None
+        wanted = asked(request.headers, trusted=self._intake.trusts(request.remote))
+        return self._heads.fields(reply.head, reply.center, reply.parts, arrival, exchange, wanted)
 
     async def _whole(
         self, request: web.Request, reply: Reply, headers: dict[str, str]

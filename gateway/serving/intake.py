@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from itertools import count
@@ -47,6 +48,20 @@ class SlowBody(RequestError):
     http_status = 408
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a head says of its request, as far as it is believed.
+
+    ``budget_ms``: None when the body may say it. ``json_bytes``: the length of the JSON head as
+    it is written, to be held against the body; None when no binary tensors follow.
+    """
+
+    vantage: int
+    tenant: str
+    budget_ms: float | None
+    json_bytes: str | None
+
+
 class Intake:
     """Turns heads and bodies into arrivals, by the settings of this gateway."""
 
@@ -60,6 +75,7 @@ class Intake:
         "_origin_header",
         "_tenant_header",
         "_vantage_of",
+        "head_bytes_max",
         "trusts",
     )
 
@@ -67,6 +83,7 @@ class Intake:
         origins = settings.origins
         self._attempts = settings.attempts
         self._body_bytes_max = settings.server.body_bytes_max
+        self.head_bytes_max = settings.server.head_bytes_max
         self._origin_header = origins.header
         self._geo_headers = origins.geo_headers
         self._tenant_header = origins.tenant_header
@@ -78,9 +95,17 @@ class Intake:
 
     def request_id(self, headers: Headers) -> str:
         """The client's own when it is 1 to 128 visible ASCII characters, else a new one."""
+        return self.given_id(headers) or self.new_id()
+
+    def given_id(self, headers: Headers) -> str | None:
+        """The client's own, None when it has none that can be used."""
         given = headers.get("x-request-id")
         if given and len(given) <= REQUEST_ID_CHARS_MAX and _visible_ascii(given):
             return given
+        return None
+
+    def new_id(self) -> str:
+        """One that this process has not given before."""
         return f"{self._id_prefix}-{next(self._ids):x}"
 
     def check_media(self, headers: Headers) -> None:
@@ -118,37 +143,37 @@ class Intake:
         arrived_s: float,
     ) -> Arrival:
         """The request, understood; ``body`` is plain. Raises InvalidRequest naming the field."""
-        head_bytes = self.head_bytes(headers, body)
-        budget_ms = self._budget_ms(headers, body if head_bytes is None else body[:head_bytes])
+        said = self.said(headers, trusted=self.trusts(peer))
+        return self.arrival_of(said, request_id, model, version, body, arrived_s)
+
+    def said(self, headers: Headers, *, trusted: bool) -> Said:
+        """What the head says by itself. Raises InvalidRequest naming the header."""
+        given = headers.get("x-request-timeout-ms")
+        budget_ms = None
+        if given is not None:
+            budget_ms = min(_positive_ms("x-request-timeout-ms", given), self._attempts.deadline_ms)
         vantage, tenant = self._default_vantage, "anonymous"
-        if self.trusts(peer):
+        if trusted:
             vantage = self._vantage(headers)
             tenant = self._tenant(headers)
-        query = Query(vantage, model, tenant, budget_ms, len(body))
+        return Said(vantage, tenant, budget_ms, headers.get("Inference-Header-Content-Length"))
+
+    def arrival_of(
+        self, said: Said, request_id: str, model: str, version: str, body: bytes, arrived_s: float
+    ) -> Arrival:
+        """The request of a head that was read. Raises InvalidRequest naming the field."""
+        head_bytes, budget_ms = None, said.budget_ms
+        if said.json_bytes is not None:
+            head_bytes = _json_bytes(said.json_bytes, body)
+        if budget_ms is None:
+            timeout_us, _ = find_limits(body if head_bytes is None else body[:head_bytes])
+            budget_ms = self._attempts.deadline_ms
+            if timeout_us is not None:
+                budget_ms = min(timeout_us / 1e3, budget_ms)
+        query = Query(said.vantage, model, said.tenant, budget_ms, len(body))
         return Arrival(
             query, body, head_bytes, version, request_id, arrived_s, arrived_s + budget_ms / 1e3
         )
-
-    def head_bytes(self, headers: Headers, body: bytes) -> int | None:
-        """Length of the JSON head when binary tensors follow it, else None."""
-        given = headers.get("Inference-Header-Content-Length")
-        if given is None:
-            return None
-        length = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else -1
-        if not 0 < length <= len(body):
-            raise InvalidRequest(
-                f"Inference-Header-Content-Length is {given!r}, expected an integer from 1 to "
-                f"the body's length, {len(body)}"
-            )
-        return length
-
-    def _budget_ms(self, headers: Headers, head: bytes) -> float:
-        bound_ms = self._attempts.deadline_ms
-        given = headers.get("x-request-timeout-ms")
-        if given is not None:
-            return min(_positive_ms("x-request-timeout-ms", given), bound_ms)
-        timeout_us, _ = find_limits(head)
-        return bound_ms if timeout_us is None else min(timeout_us / 1e3, bound_ms)
 
     def _vantage(self, headers: Headers) -> int:
         origin = headers.get(self._origin_header)
@@ -195,6 +220,17 @@ class _Trust:
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in network for network in self._networks)
+
+
+def _json_bytes(given: str, body: bytes) -> int:
+    """Length of the JSON head when binary tensors follow it."""
+    length = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else -1
+    if not 0 < length <= len(body):
+        raise InvalidRequest(
+            f"Inference-Header-Content-Length is {given!r}, expected an integer from 1 to "
+            f"the body's length, {len(body)}"
+        )
+    return length
 
 
 def _visible_ascii(text: str) -> bool:

@@ -15,17 +15,25 @@ from gateway.api import (
     CenterDown,
     ConfigError,
     DeadlineExceeded,
+    Decision,
     InvalidRequest,
     ModelMetadata,
     NearwayError,
+    NoCenter,
     NotFound,
 )
 from gateway.centers.port import CenterPort, ModelState
+from gateway.serving.arrival import Arrival
 from gateway.serving.front import Front
 
 T = TypeVar("T")
 READY = "READY"
 NAMED_MAX = 5
+
+
+def is_vague(error: NearwayError, decision: Decision | None) -> bool:
+    """Nobody was eligible from the start: ``ModelDoor.closer_error`` may know why."""
+    return isinstance(error, NoCenter) and decision is None
 
 
 class ModelDoor:
@@ -65,6 +73,21 @@ class ModelDoor:
                 f"model {model!r} is not ready: no center has it loaded; "
                 f"POST /v2/repository/models/{model}/load loads it"
             ) from error
+
+    async def closer_error(
+        self, error: NearwayError, decision: Decision | None, arrival: Arrival
+    ) -> NearwayError:
+        """Nobody was eligible from the start: is it the model that nobody has or has loaded?
+
+        Any other ``error`` is as close as it gets (see ``is_vague``).
+        """
+        if not is_vague(error, decision):
+            return error
+        try:
+            await self.check_ready(arrival.query.model, arrival.version)
+        except NearwayError as closer:
+            return closer
+        return error
 
     async def index(self, *, only_ready: bool) -> list[ModelState]:
         """Every model any center declares; READY when it is at one center at least."""

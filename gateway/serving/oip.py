@@ -19,6 +19,7 @@ from gateway.serving.front import Front
 from gateway.serving.models import ModelDoor
 from gateway.wire import (
     model_metadata_json,
+    orca,
     repository_index_json,
     server_metadata_json,
     statistics_json,
@@ -61,9 +62,14 @@ class ProtocolDoor:
         """Name, version and extensions."""
         return bytes_answer(server_metadata_json("nearway", self._front.version, EXTENSIONS))
 
-    async def live(self, _request: web.Request) -> web.Response:
-        """The process answers."""
-        return json_answer({"live": True})
+    async def live(self, request: web.Request) -> web.Response:
+        """The process answers; a center that is asked for its load is probed for it."""
+        headers, probe = request.headers, self._front.probe_center
+        wanted = headers.get(orca.FORMAT_HEADER)
+        if probe is None or wanted is None:
+            return json_answer({"live": True})
+        load = orca.format_as(wanted, await probe(headers))
+        return bytes_answer(b'{"live":true}', headers={} if load is None else {orca.HEADER: load})
 
     async def ready(self, _request: web.Request) -> web.Response:
         """Requests can be answered: 200, else 503."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from gateway.api import CenterDown, DeadlineExceeded, Decision, NearwayError, Outcome, Report
 from gateway.api.outcome import Ending
-from gateway.centers.port import Cancel, Event
-from gateway.serving.arrival import Arrival, Timer
+from gateway.centers.port import Call, Event, Whole
+from gateway.serving.arrival import Arrival
 
 if TYPE_CHECKING:
     from gateway.serving.exchange import Exchange
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 class Try:
     """One attempt at one center, open from its commit to its outcome.
 
-    ``patience_s``: how long it may be silent since ``heard_s``. ``late_once``: its timer came
-    late once already. ``paid``: it is a retry, and the budget wants it back at the end.
+    ``call``: the attempt as the center has it. ``patience_s``: how long it may be silent since
+    ``heard_s``, None while nobody had to know. ``late_once``: it was looked at late once
+    already. ``paid``: it is a retry, and the budget wants it back at the end.
     """
 
     __slots__ = (
-        "cancel_center",
+        "call",
         "decision",
         "exchange",
         "heard_s",
@@ -31,20 +32,23 @@ class Try:
         "paid",
         "patience_s",
         "started_s",
-        "timer",
     )
 
-    cancel_center: Cancel
-    timer: Timer
+    call: Call
 
     def __init__(
-        self, exchange: Exchange, decision: Decision, now: float, patience_s: float, *, paid: bool
+        self,
+        exchange: Exchange,
+        decision: Decision,
+        now: float,
+        *,
+        paid: bool,
     ) -> None:
         self.exchange = exchange
         self.decision = decision
         self.started_s = now
         self.heard_s = now
-        self.patience_s = patience_s
+        self.patience_s: float | None = None
         self.late_once = False
         self.paid = paid
         self.open = True
@@ -52,7 +56,10 @@ class Try:
     def hear(self, event: Event) -> None:
         """What the center calls; nothing is heard once the try is closed."""
         if self.open:
-            self.exchange.hear(self, event)
+            if type(event) is Whole:
+                self.exchange.hear_whole(self, event)
+            else:
+                self.exchange.hear(self, event)
 
     def on_timer(self) -> None:
         """Silent for too long, or the deadline."""
@@ -128,7 +135,3 @@ def waiting_for(this: Try, center: str, now: float) -> str:
 def in_a_list(error: NearwayError) -> str:
     """An error's message as one of several: without its full stop."""
     return str(error).rstrip(". ")
-
-
-def nothing() -> None:
-    """Stands for the cancel of a try that is over: no cycle is left for the collector."""

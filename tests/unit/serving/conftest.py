@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
+from aiohttp.web import BaseRunner
+from yarl import URL
 
 from gateway.api import (
     Center,
@@ -30,7 +32,16 @@ from gateway.api import (
     Report,
     TensorSpec,
 )
-from gateway.centers.port import Answered, Attempt, Chunk, Failed, Head, ModelState, Sent
+from gateway.centers.port import (
+    Answered,
+    Attempt,
+    Chunk,
+    Failed,
+    Head,
+    ModelState,
+    Sent,
+    Whole,
+)
 from gateway.config.settings import Settings
 from gateway.routing.attempts import RetryBudget
 from gateway.serving import (
@@ -38,10 +49,10 @@ from gateway.serving import (
     Collaborators,
     Front,
     Parts,
+    PublicDoor,
     build_admin_app,
-    build_public_app,
-    runner_options,
 )
+from gateway.serving.deadlines import Deadlines
 from gateway.serving.decisions import DecisionLog
 from gateway.serving.probing import Prober
 from gateway.telemetry import Metrics
@@ -172,6 +183,16 @@ class Started:
     attempt: Attempt
     hear: Callable[[Any], None]
     cancelled: bool = False
+    paused: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
 
     def answer(
         self,
@@ -182,10 +203,16 @@ class Started:
         service_ms: float = 1.5,
         drawn_ms: float | None = None,
     ) -> None:
-        """The whole answer in one turn, as an emulated center gives it."""
-        self.hear(head or Head(200, "application/json", None))
+        """The whole answer in one event, as an emulated center gives it."""
+        said = head or Head(200, "application/json", None)
+        report = Report(queue_ms, service_ms)
+        self.hear(Whole(said.status, said.content_type, said.head_bytes, payload, report, drawn_ms))
+
+    def in_parts(self, payload: bytes, *, queue_ms: float = 0.5, service_ms: float = 1.5) -> None:
+        """The same in one turn, but in parts."""
+        self.hear(Head(200, "application/json", None))
         self.hear(Chunk(payload))
-        self.hear(Answered(Report(queue_ms, service_ms), drawn_ms))
+        self.hear(Answered(Report(queue_ms, service_ms), None))
 
     def fail(self, error: NearwayError, report: Report | None = None) -> None:
         self.hear(Failed(error, report))
@@ -203,7 +230,7 @@ class FakePort:
     calls: list[tuple[str, str]] = field(default_factory=list)
     probes: list[tuple[int, Callable[[Report | None], None]]] = field(default_factory=list)
 
-    def start(self, attempt: Attempt, on_event: Callable[[Any], None]) -> Callable[[], None]:
+    def start(self, attempt: Attempt, on_event: Callable[[Any], None]) -> Started:
         one = Started(attempt, on_event)
         self.started.append(one)
         on_event_later = self.script
@@ -214,11 +241,7 @@ class FakePort:
                 on_event_later(one)
 
         self.later(play)
-
-        def cancel() -> None:
-            one.cancelled = True
-
-        return cancel
+        return one
 
     def probe(self, vantage: int, on_result: Callable[[Report | None], None]) -> None:
         self.probes.append((vantage, on_result))
@@ -274,6 +297,11 @@ class RecordingAnswer:
         self.body = b""
         self.error: NearwayError | None = None
 
+    def send_whole(self, whole: Whole, center: int, parts: Parts) -> None:
+        self.told.append("whole")
+        self.head = Head(whole.status, whole.content_type, whole.head_bytes)
+        self.center, self.parts, self.body = center, parts, whole.payload
+
     def send_head(self, head: Head, center: int, parts: Parts | None) -> None:
         self.told.append("head")
         self.head, self.center, self.parts = head, center, parts
@@ -314,6 +342,7 @@ class World:
             self.clock,
             self.clock.call_at,
             self.clock.call_soon,
+            Deadlines(self.clock, self.clock.call_at),
             self.settings.attempts,
             self.metrics,
             self.decisions,
@@ -421,23 +450,117 @@ def front_maker() -> Callable[..., Front]:
     return make_front
 
 
+class Wire(asyncio.Transport):
+    """A transport without a socket: what is written is kept, what is fed is read at once."""
+
+    def __init__(self, protocol: Any, peer: str = "127.0.0.1") -> None:
+        super().__init__({"peername": (peer, 4711)})
+        self.protocol = protocol
+        self.written = b""
+        self.closed = self.aborted = self.eof_written = False
+        self.reading = True
+        self.buffered = 0
+        protocol.connection_made(self)
+
+    def feed(self, data: bytes) -> None:
+        if not self.closed:
+            self.protocol.data_received(data)
+
+    def lose(self) -> None:
+        self.closed = True
+        self.protocol.connection_lost(None)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> Any:
+        return self.protocol
+
+    def write(self, data: Any) -> None:
+        if not self.closed:
+            self.written += bytes(data)
+
+    def writelines(self, lines: Any) -> None:
+        self.write(b"".join(lines))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.close()
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.eof_written = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_reading(self) -> bool:
+        return self.reading
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
+
+
+@pytest.fixture(name="Wire", scope="session")
+def wire_class() -> type[Wire]:
+    return Wire
+
+
 Door = Callable[..., Awaitable[TestClient[Any, Any]]]
 
 
+class DoorServer(BaseTestServer):
+    """The public door as the gateway opens it, for a ``TestClient``."""
+
+    def __init__(self, front: Front) -> None:
+        super().__init__(scheme="http")
+        self.door = PublicDoor(front)
+
+    async def _make_runner(self, **kwargs: Any) -> BaseRunner[Any]:
+        raise NotImplementedError
+
+    async def start_server(self, loop: Any = None, **kwargs: Any) -> None:
+        if self._root is None:
+            await self.door.open()
+            self.host, self.port = await self.door.listen("127.0.0.1", 0)
+            self._root = URL(f"http://127.0.0.1:{self.port}")
+
+    async def close(self) -> None:
+        await self.door.close()
+
+
+@pytest.fixture(params=["hot", "aiohttp"])
+def lane(request: pytest.FixtureRequest) -> str:
+    """Which lane owns the public door's sockets first."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    """Opens doors; each client's ``front`` is the one behind it."""
+async def door(lane: str) -> AsyncIterator[Door]:
+    """Opens doors of ``lane``; each client's ``front`` and ``door`` are the ones behind it."""
     clients: list[TestClient[Any, Any]] = []
 
     async def open_door(**settings: Any) -> TestClient[Any, Any]:
-        front = make_front(**settings)
-        server = TestServer(build_public_app(front))
-        options = runner_options(front)
-        assert options.pop("handler_cancellation")  # a TestServer passes it by itself
-        await server.start_server(**options)
+        told = {**settings, "server": {"lane": lane, **settings.get("server", {})}}
+        front = make_front(**told)
+        server = DoorServer(front)
         client: TestClient[Any, Any] = TestClient(server, auto_decompress=False)
         await client.start_server()
         client.front = front  # type: ignore[attr-defined]  # rides along for the tests
+        client.door = server.door  # type: ignore[attr-defined]
         clients.append(client)
         return client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -38,14 +39,50 @@ def test_a_whole_answer_goes_out_at_once_with_its_four_parts(world: Any) -> None
     begun(world)
     world.clock.advance(0.010)
     world.started(0).answer(b"abc", queue_ms=1.0, service_ms=2.0)
-    assert world.answer.told == ["head", "chunk", "end"]
+    assert world.answer.told == ["whole"]
     assert world.answer.body == b"abc"
     parts = world.answer.parts
     assert parts.network_ms == pytest.approx(7.0)
     assert (parts.queue_ms, parts.service_ms) == (1.0, 2.0)
     assert parts.gateway_ms == pytest.approx(0.0, abs=1e-6)
     assert endings(world) == [(0, "answer", "")]
+    world.clock.advance(60.0)
     assert world.clock.pending() == 0
+
+
+def test_an_answer_in_parts_within_one_turn_goes_out_whole_with_its_parts(world: Any) -> None:
+    begun(world)
+    world.clock.advance(0.010)
+    world.started(0).in_parts(b"abc", queue_ms=1.0, service_ms=2.0)
+    assert world.answer.told == ["head", "chunk", "end"]
+    assert world.answer.body == b"abc"
+    assert world.answer.parts.network_ms == pytest.approx(7.0)
+    assert endings(world) == [(0, "answer", "")]
+
+
+def test_a_slow_client_pauses_the_center_of_the_open_try_alone(world: Any) -> None:
+    exchange = begun(world)
+    exchange.pause()
+    assert world.started(0).paused
+    exchange.resume()
+    assert not world.started(0).paused
+    world.started(0).answer()
+    exchange.pause()
+    assert not world.started(0).paused
+
+
+def test_nothing_keeps_a_finished_exchange_alive(world: Any) -> None:
+    def alive() -> int:
+        return sum(isinstance(one, Exchange) for one in gc.get_objects())
+
+    gc.collect()
+    before = alive()
+    exchange = begun(world)
+    world.started(0).answer()
+    assert alive() == before + 1
+    world.ports[0].started.clear()
+    del exchange
+    assert alive() == before
 
 
 def test_an_emulated_network_is_the_delay_drawn_and_the_rest_is_the_gateway(world: Any) -> None:
@@ -150,7 +187,7 @@ def test_a_silent_center_is_left_after_three_times_its_99th_percentile(world: An
     assert world.started(0).cancelled
     assert endings(world) == [(0, "error", "timed_out")]
     world.started(1).answer()
-    assert world.answer.told == ["head", "chunk", "end"]
+    assert world.answer.told == ["whole"]
 
 
 def test_a_model_of_two_seconds_is_not_cut_off_at_its_first_request(world: Any) -> None:
@@ -267,6 +304,7 @@ def test_a_silent_center_is_waited_for_while_the_budget_allows_no_retry(make_wor
     assert world.counted()["nearway_retries_refused_total[]"] > 2
     world.started(0).answer(b"at last")
     assert world.answer.body == b"at last"
+    world.clock.advance(60.0)
     assert world.clock.pending() == 0
 
 
@@ -393,7 +431,7 @@ def test_a_failure_before_the_head_is_out_is_retried(world: Any) -> None:
     center.fail(CenterDown("went away"))
     world.started(1).answer(b"whole")
     assert world.answer.body == b"whole"
-    assert world.answer.told == ["head", "chunk", "end"]
+    assert world.answer.told == ["whole"]
 
 
 def test_a_stream_that_breaks_off_is_not_retried(world: Any) -> None:
@@ -435,7 +473,7 @@ def test_a_planted_delay_holds_the_answer_and_shows_as_the_gateways(make_world: 
     world.clock.advance(0.019)
     assert world.answer.told == []
     world.clock.advance(0.001)
-    assert world.answer.told == ["head", "chunk", "end"]
+    assert world.answer.told == ["whole"]
     assert world.answer.parts.gateway_ms == pytest.approx(20.0)
     assert endings(world) == [(0, "answer", "")]
 
@@ -519,6 +557,7 @@ def test_any_order_of_events_ends_every_commit_once_and_answers_at_most_once(
     assert world.router.open == []
     assert world.retries.in_flight == 0
     assert len(world.router.outcomes) == len(world.router.committed)
+    world.clock.advance(60.0)
     assert world.clock.pending() == 0
     told = world.answer.told
     assert told.count("head") <= 1

@@ -20,7 +20,7 @@ from gateway.serving.tries import (
 
 def a_try() -> Try:
     decision = Decision(Query(3, "mlp"), 2, 5.0, 0, 6.0, (), 1.5, token="mine")
-    return Try(SimpleNamespace(), decision, 100.0, 0.03, paid=False)  # type: ignore[arg-type]  # deaf
+    return Try(SimpleNamespace(), decision, 100.0, paid=False)  # type: ignore[arg-type]  # deaf
 
 
 def test_the_outcome_says_what_was_charged_predicted_and_left_by_the_picker() -> None:

@@ -1,0 +1,69 @@
+"""Who must be looked at when: one heap and one coarse timer for all open tries.
+
+Theory of operation. Nearly every try is over long before it is due, so nothing is done when one
+ends: its entry stays and is passed over when its turn comes. One timer stands for the earliest
+entry that is still open. It comes at most once each ``STEP_S``, so a try is looked at up to that
+much late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+from typing import Protocol
+
+STEP_S = 0.001
+
+
+class Watched(Protocol):
+    """What is looked at when it is due."""
+
+    open: bool
+
+    def on_timer(self) -> None:
+        """It is due, and open."""
+
+
+class Deadlines:
+    """``add`` what is due; its ``on_timer`` is called then, unless it is no longer ``open``."""
+
+    __slots__ = ("_call_at", "_clock", "_entries", "_next", "_wakes_s")
+
+    def __init__(
+        self, clock: Callable[[], float], call_at: Callable[[float, Callable[[], None]], object]
+    ) -> None:
+        self._clock = clock
+        self._call_at = call_at
+        self._entries: list[tuple[float, int, Watched]] = []
+        self._next = count().__next__
+        self._wakes_s = inf
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, due_s: float, watched: Watched) -> None:
+        """Look at ``watched`` at ``due_s`` of the clock, or up to ``STEP_S`` later."""
+        heappush(self._entries, (due_s, self._next(), watched))
+        if due_s < self._wakes_s:
+            self._wake_at(due_s)
+
+    def _wake_at(self, due_s: float) -> None:
+        self._wakes_s = due_s
+        self._call_at(due_s, self._wake)
+
+    def _wake(self) -> None:
+        entries, now = self._entries, self._clock()
+        if now < self._wakes_s:  # a timer that an earlier one has replaced,
+            if self._wakes_s - now < STEP_S:  # or one that came early: loops round instants
+                self._wake_at(self._wakes_s)
+            return
+        self._wakes_s = now + STEP_S  # what is added meanwhile and due sooner needs no timer
+        while entries and (entries[0][0] <= now or not entries[0][2].open):
+            watched = heappop(entries)[2]
+            if watched.open:
+                watched.on_timer()
+        self._wakes_s = inf
+        if entries:
+            self._wake_at(max(entries[0][0], now + STEP_S))
