@@ -16,6 +16,9 @@ BENCHES = {
     "router": "bench/router/run.py",
     "policies": "bench/policies/run.py",
     "live": "bench/policies/live.py",
+    "peers": "bench/peers/run.py",
+    "hot_path": "bench/hot_path/run.py",
+    "frames": "bench/frames/run.py",
 }
 CHECKOUT = Path(__file__).resolve().parents[2]
 STOPPED = 130

@@ -14,7 +14,18 @@ from rich.markup import escape
 
 from gateway import __version__
 from gateway.api import NearwayError
-from gateway.cli import bench, config, explain, load, models, plugins, serve, simulate, verify
+from gateway.cli import (
+    bench,
+    center,
+    config,
+    explain,
+    load,
+    models,
+    plugins,
+    serve,
+    simulate,
+    verify,
+)
 
 COULD_NOT_RUN = 3
 
@@ -44,6 +55,7 @@ def version(
 
 
 app.command("serve")(serve.command)
+app.command("center")(center.command)
 app.command("verify")(verify.command)
 app.command("load")(load.command)
 app.command("explain")(explain.command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,11 @@ import typer
 from rich.console import Console
 
 from gateway.cli.options import ConfigFile, FleetFile, ModelsDir, Sites, effective
-from gateway.runtime.serve import Listening, serve
+from gateway.config import Settings
+from gateway.runtime.listening import Listening
+from gateway.runtime.serve import serve
+from gateway.runtime.supervisor import supervise
+from gateway.runtime.worker import set_up_log
 
 
 def command(
@@ -20,27 +23,34 @@ def command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one.")] = None,
     admin_port: Annotated[int | None, typer.Option(help="Admin port; 0 picks one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that serve, deciding as one.")
+    ] = None,
     sites: Sites = None,
     announce: Annotated[
         Path | None, typer.Option(help="Write {url, admin_url, pid} as JSON here once ready.")
     ] = None,
 ) -> None:
     """Serve models at the fleet's centers behind one endpoint."""
-    settings = effective(
-        config,
-        fleet=fleet,
-        models=models,
-        sites=sites,
-        server__host=host,
-        server__port=port,
-        server__admin_port=admin_port,
-    ).settings
-    logging.basicConfig(
-        level=settings.telemetry.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-    )
-    # It writes a traceback for every malformed request; handlers' own errors are logged by us.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    serve(settings, announce, _say)
+
+    def load() -> Settings:
+        return effective(
+            config,
+            fleet=fleet,
+            models=models,
+            sites=sites,
+            server__host=host,
+            server__port=port,
+            server__admin_port=admin_port,
+            server__workers=workers,
+        ).settings
+
+    settings = load()
+    set_up_log(settings.telemetry.log_level)
+    if settings.server.workers > 1:
+        supervise(load, announce, _say)
+    else:
+        serve(settings, announce, _say)
 
 
 def _say(listening: Listening) -> None:

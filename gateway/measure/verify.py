@@ -283,6 +283,8 @@ def gateway_says(before: dict[str, Any], after: dict[str, Any], model: str) -> _
     """The loop, the delay line and the model's run time, from two states of the admin door."""
     loop, was = after.get("loop", {}), before.get("loop", {})
     line = after.get("delay_line", {})
+    if not line.get("count"):
+        line = {}  # the centers emulate their paths: nothing was delayed here
     run_ms = after.get("models", {}).get(model, {}).get("run_ms")
     state = LoopState(
         late_p50_ms=_number(loop, "late_p50_ms"),

@@ -64,9 +64,7 @@ class RunningControl:
             "shadow": None if gateway.deciding.shadow is None else gateway.deciding.shadow.state(),
             "decision_log": None if gateway.decision_log is None else gateway.decision_log.state(),
             "models": {
-                name: {"run_ms": gateway.repository.get(name).run_ms}
-                for name, _, state, _ in gateway.repository.index()
-                if state == "READY"
+                name: {"run_ms": run_ms} for name, (run_ms, _) in sorted(gateway.resident.items())
             },
             "plugins": router.plugin_state(),
             "cache": router.cache_state(),

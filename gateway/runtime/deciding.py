@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,6 +24,7 @@ from gateway.fleet import Fleet
 from gateway.loading import Registry, build_policy
 from gateway.routing import InForce, Ledger, PredictionWatch, Router, Shadow
 from gateway.routing.watching import declare_columns
+from gateway.runtime.worker_seat import WorkerSeat
 from gateway.wan import PROFILES, Gazetteer, PathModel, load_cities
 
 
@@ -48,11 +49,17 @@ class Deciding:
         )
 
 
-def build_deciding(settings: Settings, budget_clock: Callable[[], float]) -> Deciding:
-    """Raises ConfigError for a wrong fleet, policy, plugin or place."""
+def build_deciding(
+    settings: Settings, budget_clock: Callable[[], float], worker: WorkerSeat | None = None
+) -> Deciding:
+    """``worker``: whose deciding it is among several. Raises ConfigError for a wrong fleet,
+    policy, plugin or place.
+    """
     fleet_file = Path(settings.fleet.file) if settings.fleet.file else None
     centers = load_fleet(fleet_file, settings.fleet.sites)
     gazetteer = Gazetteer(load_cities(), centers)
+    if worker is not None:
+        centers = worker.centers(centers)
     path_model = PathModel(
         PROFILES[settings.network.profile],
         border_ms=settings.network.border_ms,
@@ -65,7 +72,10 @@ def build_deciding(settings: Settings, budget_clock: Callable[[], float]) -> Dec
     # Not the network's seed: what the emulator draws must not reach a decision.
     seed = settings.routing.seed
     table = Table(centers)
-    fleet = Fleet(table, rtt_prior=rtt_prior, random=Random(f"{seed}:fleet"))
+    if worker is None:
+        fleet = Fleet(table, rtt_prior=rtt_prior, random=Random(f"{seed}:fleet"))
+    else:
+        fleet = worker.fleet(table, rtt_prior, Random(f"{seed}:fleet:{worker.number}"))
     policies = _Policies(settings, table, Registry.discover())
     make = _RouterMaker(settings, budget_clock)
     router = _in_force(settings, policies, table, fleet, make)
@@ -79,7 +89,7 @@ def build_deciding(settings: Settings, budget_clock: Callable[[], float]) -> Dec
         router,
         shadow,
         policies.sources(),
-        _vantage_finder(settings, gazetteer),
+        _vantage_finder(settings, gazetteer, centers),
     )
 
 
@@ -123,6 +133,7 @@ class _RouterMaker:
             budget_clock=self.budget_clock,
             plugin_budget_ms=routing.plugin_budget_ms,
             plugin_limit_ms=routing.plugin_limit_ms,
+            screen_clock=time.perf_counter,
         )
 
 
@@ -175,11 +186,20 @@ def _shadow(
     return shadow
 
 
-def _vantage_finder(settings: Settings, gazetteer: Gazetteer) -> Callable[[str], int]:
-    """Origin -> vantage: itself, or the one place the gateway stands at."""
-    if settings.gateway.location == "origin":
+def _vantage_finder(
+    settings: Settings, gazetteer: Gazetteer, centers: Sequence[Center]
+) -> Callable[[str], int]:
+    """Origin -> vantage: itself, or the one place the gateway stands at.
+
+    A path that is not emulated begins where this process is, whatever the origin.
+    """
+    location = settings.gateway.location
+    if location == "auto":
+        real = any(center.url is not None and center.emulate == "none" for center in centers)
+        location = settings.origins.default if real else "origin"
+    if location == "origin":
         return gazetteer.find
-    here = gazetteer.find(settings.gateway.location)
+    here = gazetteer.find(location)
 
     def find(origin: str) -> int:
         gazetteer.find(origin)

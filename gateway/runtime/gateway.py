@@ -11,26 +11,27 @@ import asyncio
 import gc
 import logging
 from pathlib import Path
-from random import Random
 
 import numpy as np
 from aiohttp import web
 
-from gateway.api import ConfigError
-from gateway.centers.emulated import EmulatedCenter
+from gateway.api import ConfigError, NotFound
 from gateway.centers.shared_engine import SharedEngine
 from gateway.config import Settings
 from gateway.engine import Runner
 from gateway.runtime.control import RunningControl
 from gateway.runtime.deciding import build_deciding, build_repository
 from gateway.runtime.decision_log import DecisionLogTask
-from gateway.runtime.loop_watch import LoopWatch
+from gateway.runtime.loop_watch import BEAT_S, LoopWatch
 from gateway.runtime.plugin_clock import plugin_clock
+from gateway.runtime.ports import Ports, Surroundings, build_ports
+from gateway.runtime.residency import UNKNOWN_RUN_MS, Residency
 from gateway.runtime.source_feed import SourceFeed
-from gateway.serving import Front, build_admin_app, build_public_app, runner_options
+from gateway.runtime.worker_seat import WorkerSeat
+from gateway.serving import Front, PublicDoor, build_admin_app
 from gateway.telemetry import Metrics, PolicyFigures
 from gateway.telemetry.recent import RecentMs
-from gateway.wan import DelayLine, EmulatedNetwork, Faults
+from gateway.wan import DelayLine, Faults
 
 log = logging.getLogger("nearway.routing")
 
@@ -38,12 +39,22 @@ log = logging.getLogger("nearway.routing")
 class Gateway:
     """Everything one gateway process owns."""
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        seat: WorkerSeat | None = None,
+    ) -> None:
+        """``seat``: where it sits when it is one worker among several."""
         self.settings = settings
-        self.deciding = build_deciding(settings, plugin_clock())
+        self.seat = seat
+        self.deciding = build_deciding(settings, plugin_clock(), seat)
         self.repository = build_repository(settings)
         self.repository.scan()
         self._known_models: set[str] = set()
+        self.resident: dict[str, tuple[float, set[int]]] = {}
+        """By model: its run time as measured where it runs, ms, and the centers that have it."""
         self.line = DelayLine(loop)
         self.runner = Runner(
             settings.models.threads_max,
@@ -58,7 +69,14 @@ class Gateway:
             self._residency_changed,
             tensor_elements_max=settings.server.tensor_elements_max,
         )
-        self.ports = self._emulated_centers()
+        self.reach = self._build_ports(loop)
+        self.ports = self.reach.all
+        self.residency = Residency(
+            self.reach.remote,
+            self._residency_changed,
+            self._run_ms,
+            settings.remote.index_s,
+        )
         self.decision_log = (
             DecisionLogTask(self.deciding, self.line.now)
             if settings.telemetry.decision_log
@@ -70,39 +88,22 @@ class Gateway:
         self.control = RunningControl(self)
         self.front = self._front()
         self.front.metrics.policy_figures = self.policy_figures
-        self._doors: list[web.AppRunner] = []
+        self.door = PublicDoor(self.front)
+        self._admin: web.AppRunner | None = None
+        self._accepting: dict[int, asyncio.Server] = {}
 
-    def _emulated_centers(self) -> list[EmulatedCenter]:
-        settings, deciding = self.settings, self.deciding
-        remote = next((c for c in deciding.centers if c.url is not None), None)
-        if remote is not None:
-            raise ConfigError(
-                f"center {remote.id}: url = {remote.url!r}, but this version serves centers of "
-                "its own process only; remove the url from the fleet file"
-            )
-        network = EmulatedNetwork(
+    def _build_ports(self, loop: asyncio.AbstractEventLoop) -> Ports:
+        deciding = self.deciding
+        surroundings = Surroundings(
+            loop,
             deciding.gazetteer.places,
-            deciding.centers,
             deciding.path_model,
-            settings.network.seed,
-            jitter=settings.network.jitter,
-            faults=self.faults,
-            random=Random(f"{settings.network.seed}:jitter"),
+            self.engine,
+            self.faults,
+            self.line,
+            self.overshoot,
         )
-        return [
-            EmulatedCenter(
-                row,
-                center,
-                engine=self.engine,
-                network=network,
-                faults=self.faults,
-                line=self.line,
-                overshoot=self.overshoot,
-                random=Random(f"{settings.network.seed}:{center.id}"),
-                queue_max=settings.emulation.queue_max,
-            )
-            for row, center in enumerate(deciding.centers)
-        ]
+        return build_ports(self.settings, deciding.centers, surroundings)
 
     def _front(self) -> Front:
         deciding = self.deciding
@@ -130,9 +131,23 @@ class Gateway:
             self._known_models.add(model)
             fleet.add_model(model, run_ms, np.zeros(len(self.ports), dtype=bool))
         fleet.set_resident(model, center, resident=resident)
+        if resident:
+            self.resident.setdefault(model, (run_ms, set()))[1].add(center)
+        elif model in self.resident:
+            self.resident[model][1].discard(center)
+            if not self.resident[model][1]:
+                del self.resident[model]
+
+    def _run_ms(self, model: str) -> float:
+        """The prior for a model that a remote center has: as measured here, if it was."""
+        try:
+            return self.repository.get(model).run_ms
+        except NotFound:
+            return UNKNOWN_RUN_MS
 
     def _beat(self, now: float) -> None:
         """A few times a second: what is due, and whether predictions can be trusted."""
+        self.deciding.fleet.tick(now, ahead_s=BEAT_S)  # or the next request would pay for it
         self._probe_ejected(now)
         router, residuals = self.deciding.router, self.deciding.fleet.residuals
         if router.look(*residuals.sums, now):
@@ -168,44 +183,67 @@ class Gateway:
     # ---- life ------------------------------------------------------------------------------
 
     async def load_models(self) -> None:
-        """Load what any center declares, then let every center adopt it."""
+        """Load what a center in this process declares; connect to the others and ask them."""
         for name in self.repository.names():
-            declared = self.deciding.declared(name)
-            if not declared.any():
+            declaring = [port for port in self.reach.emulated if port.declares(name)]
+            if not declaring:
                 continue
             await asyncio.to_thread(self.repository.load, name)
-            for port in self.ports:
-                if declared[port.row]:
-                    port.adopt(name)
+            for port in declaring:
+                port.adopt(name)
+        await self.reach.open()
+        await self.residency.ask()
+        self.residency.start()
 
     async def open_doors(self) -> tuple[str, str]:
         """Listen; returns (url, admin_url). Raises ConfigError when a port is taken."""
-        server = self.settings.server
-        public = web.AppRunner(build_public_app(self.front), **runner_options(self.front))
-        admin = web.AppRunner(build_admin_app(self.front), access_log=None)
-        url = await self._listen(public, server.host, server.port, "port")
-        admin_url = await self._listen(admin, server.admin_host, server.admin_port, "admin_port")
+        await self.door.open()
+        self._admin = web.AppRunner(build_admin_app(self.front), access_log=None)
+        await self._admin.setup()
+        url = admin_url = ""
+        if self.seat is None:
+            url, admin_url = await self._listen(self._admin)
+        else:
+            await web.UnixSite(self._admin, self.seat.admin_path).start()
         await self.sources.start()
         calm_the_collector()
         self.watch = LoopWatch(self.line, self._beat)
         if self.decision_log is not None:
             self.decision_log.start()
         self.ready = True
+        for number in self.seat.own_sockets if self.seat is not None else ():
+            await self.accept(number, wanted=True)
         return url, admin_url
 
-    async def _listen(self, runner: web.AppRunner, host: str, port: int, key: str) -> str:
-        await runner.setup()
-        self._doors.append(runner)
-        site = web.TCPSite(runner, host, port, backlog=1024)
+    async def accept(self, number: int, *, wanted: bool) -> None:
+        """Accept on a public socket of all workers, or no longer; it stays open elsewhere."""
+        assert self.seat is not None
+        if not wanted:
+            server = self._accepting.pop(number, None)
+            if server is not None:
+                server.close()
+        elif number not in self._accepting:
+            socket = self.seat.sockets[number].dup()
+            self._accepting[number] = await self.door.accept(socket)
+
+    async def retire(self) -> None:
+        """Accept no more; each connection closes with its next answer, idle ones in the end."""
+        self._accepting.clear()
+        await self.door.retire(self.settings.server.drain_s)
+
+    async def _listen(self, admin: web.AppRunner) -> tuple[str, str]:
+        server = self.settings.server
+        try:
+            host, port = await self.door.listen(server.host, server.port)
+        except OSError as error:
+            raise taken("port", server.host, server.port, error) from None
+        site = web.TCPSite(admin, server.admin_host, server.admin_port, backlog=128)
         try:
             await site.start()
         except OSError as error:
-            raise ConfigError(
-                f"server.{key} = {port}: cannot listen on {host}: {error.strerror}; "
-                f"another process may hold it. Set server.{key} (0 picks a free one)."
-            ) from None
-        bound = runner.addresses[0]
-        return f"http://{bound[0]}:{bound[1]}"
+            raise taken("admin_port", server.admin_host, server.admin_port, error) from None
+        admin_host, admin_port = admin.addresses[0][:2]
+        return f"http://{host}:{port}", f"http://{admin_host}:{admin_port}"
 
     async def drain(self) -> int:
         """Refuse new work, wait for what is in flight; returns how many were left."""
@@ -219,14 +257,25 @@ class Gateway:
         """Stop everything that was started."""
         self.ready = False
         await self.sources.stop()
-        for runner in self._doors:
-            await runner.cleanup()
+        await self.door.close()
+        if self._admin is not None:
+            await self._admin.cleanup()
         if self.watch is not None:
             self.watch.stop()
         if self.decision_log is not None:
             await self.decision_log.stop()
+        await self.residency.stop()
+        await self.reach.close()
         self.runner.close()
         self.line.close()
+
+
+def taken(key: str, host: str, port: int, error: OSError) -> ConfigError:
+    """A door cannot listen."""
+    return ConfigError(
+        f"server.{key} = {port}: cannot listen on {host}: {error.strerror}; "
+        f"another process may hold it. Set server.{key} (0 picks a free one)."
+    )
 
 
 def calm_the_collector() -> None:

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
 from gateway.config import Settings
 from gateway.runtime.gateway import Gateway
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """What a gateway says once it is ready."""
-
-    url: str
-    admin_url: str
-    centers: int
-    models: tuple[str, ...]
+from gateway.runtime.listening import Listening, announce_to
 
 
 def serve(
@@ -49,18 +37,12 @@ async def _serve(
     try:
         await gateway.load_models()
         url, admin_url = await gateway.open_doors()
-        if announce is not None:
-            _announce(announce, url, admin_url)
         names = tuple(name for name, *_ in gateway.repository.index())
-        on_ready(Listening(url, admin_url, len(gateway.ports), names))
+        listening = Listening(url, admin_url, len(gateway.ports), names)
+        if announce is not None:
+            announce_to(announce, listening)
+        on_ready(listening)
         await stop.wait()
         await gateway.drain()
     finally:
         await gateway.close()
-
-
-def _announce(path: Path, url: str, admin_url: str) -> None:
-    """Written beside and renamed, so that a reader never sees half of it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps({"url": url, "admin_url": admin_url, "pid": os.getpid()}))
-    part.replace(path)

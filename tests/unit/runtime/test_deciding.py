@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.api import Query, Table
+from gateway.api import InvalidRequest, Query, Table
 from gateway.config import load_settings
 from gateway.runtime.deciding import Deciding, build_deciding, predicts
 
@@ -91,3 +91,31 @@ def test_a_shadows_sources_are_read_too() -> None:
     made = build_deciding(settings, lambda: 0.0)
     assert [source.name for source in made.sources] == ["surcharge_file"]
     assert any(name.startswith("surcharge_file.") for name in made.router.table.columns)
+
+
+@pytest.mark.parametrize(
+    ("url", "emulate", "location", "moves"),
+    [
+        (None, None, "auto", True),
+        ("http://h:1", None, "auto", False),
+        ("http://h:1", "center", "auto", True),
+        ("http://h:1", None, "origin", True),
+        ("http://h:1", None, "Beijing", False),
+    ],
+)
+def test_a_real_path_begins_at_one_place(
+    tmp_path: Any, url: str | None, emulate: str | None, location: str, moves: bool
+) -> None:
+    file = tmp_path / "fleet.toml"
+    lines = ["[[center]]", 'id = "a"', 'city = "Wuhu"', 'country = "CN"', "lat = 31", "lon = 118"]
+    lines += [f'{key} = "{value}"' for key, value in (("url", url), ("emulate", emulate)) if value]
+    file.write_text("\n".join(lines))
+    find = deciding(
+        fleet__file=str(file), fleet__sites="all", gateway__location=location
+    ).find_vantage
+    assert (find("Guangzhou") != find("Shanghai")) is moves
+    if not moves:
+        place = "Shanghai" if location == "auto" else location
+        assert find("Guangzhou") == find(place)
+    with pytest.raises(InvalidRequest):
+        find("Nowhere at all")
