@@ -40,6 +40,8 @@ from gateway.fleet.tuning import WorkTuning
 
 SLOTS_MAX = 1_000_000
 WORK_MS_MAX = 1e6
+FADE_S = 0.0019
+"""Every other fast tick: nothing ages by more than a third in that time."""
 REQUESTS_MIN = 1e-9
 
 
@@ -72,6 +74,7 @@ class Work:
         self._scratch = tuple(np.zeros((3, n)))
         self._slots_array = self._slots_column.astype(np.float64)
         self._slots_less_1 = self._slots_array - 1.0
+        self._unfaded_s = 0.0
         self._others = _Others(n, tuning)
         self._foreign_n = cells_of(self._others.requests)
         self._foreign_ms = cells_of(self._others.work_ms)
@@ -156,10 +159,14 @@ class Work:
     # ---- each tick ------------------------------------------------------------------------
 
     def fade(self, elapsed_s: float) -> None:
-        """Let foreign work age; nothing to do while there is none."""
+        """Let foreign work age, at most each ``FADE_S``; nothing to do while there is none."""
         if not self._others.any or elapsed_s <= 0.0:
             return
-        self._others.fade(elapsed_s)
+        self._unfaded_s += elapsed_s
+        if self._unfaded_s < FADE_S:
+            return
+        self._others.fade(self._unfaded_s)
+        self._unfaded_s = 0.0
         self._write_all()
 
     def settle(self, mean_service_ms: Array, elapsed_s: float, now: float) -> None:

@@ -23,6 +23,7 @@ from gateway.api import Center, ConfigError, Place
 from gateway.centers.emulated import EmulatedCenter
 from gateway.centers.framed import FramedCenter, FramedConnection
 from gateway.centers.local import LocalCenter
+from gateway.centers.outbox import Outbox
 from gateway.centers.port import CenterPort
 from gateway.centers.remote import Endpoint, RemoteCenter, tls_context
 from gateway.centers.shared_engine import SharedEngine
@@ -97,6 +98,7 @@ class _PortMaker:
         self._vantage_names = tuple(place.name for place in surroundings.places)
         self._network: EmulatedNetwork | None = None
         self._tls: ssl.SSLContext | None = None
+        self._outbox = Outbox(self._with.loop.call_soon)
         self._framed: dict[FramedAddress, FramedConnection] = {}
 
     def make(self, row: int, center: Center) -> None:
@@ -168,6 +170,7 @@ class _PortMaker:
             limits=limits,
             vantage_names=self._vantage_names,
             tls=self._tls if endpoint.secure else None,
+            outbox=self._outbox,
         )
         self.ports.remote.append(port)
         self.ports.reached.append(port)

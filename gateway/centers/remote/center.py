@@ -31,6 +31,7 @@ from gateway.api import (
     TensorSpec,
     Unsupported,
 )
+from gateway.centers.outbox import Outbox
 from gateway.centers.port import Attempt, Call, ModelState, OnEvent, OnReport
 from gateway.centers.remote.call import RemoteCall
 from gateway.centers.remote.endpoint import Endpoint
@@ -83,12 +84,13 @@ class RemoteCenter:
         limits: Remote,
         vantage_names: Sequence[str],
         tls: ssl.SSLContext | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.row = row
         self.center = center
         self.clock = clock
         self.emulates = center.emulate == "center"
-        self.pool = Pool(loop, center.id, endpoint, limits, clock, tls)
+        self.pool = Pool(loop, center.id, endpoint, limits, clock, tls, outbox)
         self.heads = RequestHeads(endpoint, vantage_names if self.emulates else ())
         self.path = PathTime()
         self._loop = loop

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from gateway.api import CenterFailed, NearwayError
+from gateway.centers.outbox import TurnWriter
 from gateway.centers.remote.answer_head import AnswerHead, BrokenAnswer, read_head
 from gateway.centers.remote.errand import Errand
 
@@ -69,6 +70,7 @@ class Connection(asyncio.Protocol):
         "_special",
         "_streaming",
         "_untouched",
+        "_writer",
         "_wrong",
         "answers",
         "idle_since_s",
@@ -76,6 +78,7 @@ class Connection(asyncio.Protocol):
     )
 
     transport: asyncio.Transport
+    _writer: TurnWriter
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -109,9 +112,10 @@ class Connection(asyncio.Protocol):
         errand.connection = self
         body = errand.body
         if len(body) <= JOINED_BYTES_MAX:
-            self.transport.write(errand.head() + body)
+            self._writer.write(errand.head() + body)
         else:
             self._large = self._special = True
+            self._writer.send()
             self.transport.writelines((errand.head(), body))
 
     def drop(self) -> None:
@@ -129,6 +133,7 @@ class Connection(asyncio.Protocol):
 
     def close_idle(self) -> None:
         """Close in good order."""
+        self._writer.send()
         self.transport.close()
 
     def pause(self) -> None:
@@ -152,6 +157,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self._writer = TurnWriter(self._pool.outbox, self.transport)
         self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:

@@ -10,8 +10,9 @@ connection is timed without a server's work in it. So
     network = min_rtt,   service = attempt - min_rtt,   queue = 0
 
 and what a path loses for a while counts as the service of that center, where it keeps
-requests away just as well. Asking the kernel takes 3 us; it is asked at most every
-``LOOK_EVERY_S``. Where there is no ``TCP_INFO`` the fastest connect or probe stands in.
+requests away just as well. Asking the kernel takes 3 us and a least value seldom moves; it is
+asked at most every ``LOOK_EVERY_S``. Where there is no ``TCP_INFO`` the fastest connect or
+probe stands in.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import asyncio
 import socket
 import struct
 
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 1.0
 _MIN_RTT_US = struct.Struct("@I")
 _MIN_RTT_AT = 148
 _RTT_AT = 68

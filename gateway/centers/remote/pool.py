@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable
 
 from gateway.api import CenterBusy, CenterDown, NearwayError
+from gateway.centers.outbox import Outbox
 from gateway.centers.remote.answer_head import KnownHeads
 from gateway.centers.remote.connection import Connection
 from gateway.centers.remote.endpoint import Endpoint
@@ -34,7 +35,9 @@ SWEEPS_PER_IDLE = 4
 
 
 class Pool:
-    """``name``: the center's id, for messages. ``clock``: monotonic, in seconds."""
+    """``name``: the center's id, for messages. ``clock``: monotonic, in seconds. ``outbox``:
+    shared with the other pools of a process.
+    """
 
     def __init__(
         self,
@@ -44,7 +47,9 @@ class Pool:
         limits: Remote,
         clock: Callable[[], float],
         tls: ssl.SSLContext | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
+        self.outbox = outbox or Outbox(loop.call_soon)
         self.name = name
         self.endpoint = endpoint
         self.limits = limits

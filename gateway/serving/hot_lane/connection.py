@@ -27,6 +27,7 @@ import socket
 from typing import TYPE_CHECKING, cast
 
 from gateway.api import InvalidRequest, NearwayError
+from gateway.centers.outbox import TurnWriter
 from gateway.serving.app import KEEPALIVE_S, LINGER_S
 from gateway.serving.body import slow
 from gateway.serving.boundary import JSON, SERVER, error_fields
@@ -69,10 +70,12 @@ class Connection(asyncio.Protocol):
         "_turn",
         "_unread",
         "_used",
+        "_writer",
     )
 
     _transport: asyncio.Transport
     _turn: Turn
+    _writer: TurnWriter
 
     def __init__(self, lane: HotLane) -> None:
         self._lane = lane
@@ -101,16 +104,18 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio``."""
         self._transport = cast(asyncio.Transport, transport)
-        self._turn = Turn(self._lane, self, self._transport)
+        self._writer = TurnWriter(self._lane.outbox, self._transport)
+        self._turn = Turn(self._lane, self, self._transport, self._writer)
         peer = transport.get_extra_info("peername")
         self._heads = self._lane.heads_of(peer[0] if peer and peer[0] else None)
         self._lane.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """The short way is a whole request in one read, whose head is known."""
+        """The short way is a whole request in one read."""
         if self._idle:
             body_at = data.find(HEAD_END) + 4
-            head = self._heads.known.get(data[:body_at])
+            text = data[:body_at]
+            head = self._heads.known.get(text) or self._look_up(text)
             if head is not None and len(data) - body_at == head.body_bytes:
                 self._idle = False
                 self._used = True
@@ -249,6 +254,15 @@ class Connection(asyncio.Protocol):
         elif too_long is not None:
             self._break_off(InvalidRequest(too_long))
 
+    def _look_up(self, text: bytes) -> RequestHead | None:
+        """A head that is not known; what is not to be run is left to ``_take_head``."""
+        if len(text) < len(HEAD_END):
+            return None
+        try:
+            return self._heads.find(text)
+        except InvalidRequest:
+            return None
+
     def _take_head(self, text: bytes) -> None:
         try:
             head = self._heads.find(text)
@@ -294,6 +308,7 @@ class Connection(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         """The connection becomes aiohttp's, with all that was read and not answered."""
+        self._writer.send()
         handler = self._lane.make_handler()
         if handler is None:
             self._end()
@@ -338,7 +353,7 @@ class Connection(asyncio.Protocol):
             "Connection": "close",
         }
         lines = head_lines(1, error.http_status, fields) + self._lane.date[2:] + "\r\n"
-        self._transport.write(lines.encode() + payload)
+        self._writer.write(lines.encode() + payload)
         self._end()
 
     def _end(self) -> None:
@@ -356,6 +371,7 @@ class Connection(asyncio.Protocol):
         self._idle = False
         self._unread.clear()
         self._ending_s = self._lane.clock() + LINGER_S
+        self._writer.send()
         self._transport.write_eof()
         if not self._reading:
             self._reading = True
@@ -365,6 +381,7 @@ class Connection(asyncio.Protocol):
         """Once what was written is sent, or the client has not read it for too long."""
         self._idle = False
         self._ending_s = self._lane.clock() + self._lane.patience_s
+        self._writer.send()
         self._transport.close()
 
 

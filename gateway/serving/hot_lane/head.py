@@ -5,13 +5,14 @@ is lenient about is refused after (``gateway.serving.strictness``). A head is on
 lane's own (a ``RequestHead``), one for aiohttp (None), or refused (InvalidRequest).
 
 Keep-alive clients send the same head again and again, so heads are remembered by their bytes:
-a known one costs one look-up in place of parser, checks and intake (0.3 us in place of 12).
+a known one costs one look-up in place of parser, checks and intake (0.3 us in place of 9).
+Where an id of the request or of its trace differs each time, the head is known without it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httptools
 
@@ -34,7 +35,9 @@ _INFER = re.compile(rb"/v2/models/(" + _NAME + rb")(?:/versions/(" + _NAME + rb"
 _ELSEWHERE = ("expect", "transfer-encoding", "content-encoding")
 """A request that says one of these is aiohttp's."""
 _ONCE = (b"x-request-id", b"traceparent")
-"""A head that says one of these does not come again."""
+"""A head that says one of these does not come again by itself."""
+_IDS = re.compile(rb"\r\n(?:([Xx]-[Rr]equest-[Ii][Dd])|[Tt]raceparent): ([!-~]{1,128})(?=\r\n)")
+"""Their lines as most write them; each is right by itself, with an id that can be used."""
 
 
 @dataclass(slots=True)
@@ -207,6 +210,13 @@ class HeadCache:
         found = self.known.get(head)
         if found is not None:
             return found
+        if len(head) > HEAD_BYTES_KEPT:
+            return self._reader.read(head, trusted=self._trusted)
+        ids = _IDS.findall(head)
+        if ids:
+            found = self._find_without(ids, head)
+            if found is not None:
+                return found
         found = self._older.get(head)
         if found is None:
             found = self._reader.read(head, trusted=self._trusted)
@@ -217,10 +227,23 @@ class HeadCache:
         self.known[head] = found
         return found
 
+    def _find_without(self, ids: list[tuple[bytes, bytes]], head: bytes) -> RequestHead | None:
+        """The head without its ids, when that is one to remember; with the first id given."""
+        rest = _IDS.sub(b"", head)
+        found = self.known.get(rest)
+        if found is None:
+            if any(name in rest.lower() for name in _ONCE):
+                return None  # one more of them, written in another way: which is the first?
+            found = self.find(rest)
+            if found is None or found.refusal is not None:
+                return None
+        given = next((value for name, value in ids if name), None)
+        return found if given is None else replace(found, request_id=given.decode())
+
 
 def _recurs(head: bytes, read: RequestHead) -> bool:
     """Will the same bytes come again?"""
-    if len(head) > HEAD_BYTES_KEPT or read.refusal is not None or read.request_id is not None:
+    if read.refusal is not None or read.request_id is not None:
         return False
     lower = head.lower()
     return not any(name in lower for name in _ONCE)

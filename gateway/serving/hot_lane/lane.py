@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp.web import RequestHandler
 
+from gateway.centers.outbox import Outbox
 from gateway.serving.answer_head import AnswerHead
 from gateway.serving.boundary import SERVER
 from gateway.serving.front import Front
@@ -55,6 +56,7 @@ class HotLane:
         self.new_id = front.intake.new_id
         self.clock = front.clock
         self.call_later = loop.call_later
+        self.outbox = Outbox(loop.call_soon)
         self.patience_s = settings.attempts.deadline_ms / 1e3
         self.head_bytes_max = settings.server.head_bytes_max
         self.unread_bytes_max = settings.server.body_bytes_max

@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from gateway.api import NearwayError
+from gateway.centers.outbox import TurnWriter
 from gateway.centers.port import Head, Whole
 from gateway.serving.arrival import Arrival, Parts
 from gateway.serving.boundary import JSON, LOG, SERVER, error_fields, internal_message
@@ -71,15 +72,23 @@ class Turn:
         "_task",
         "_told",
         "_transport",
+        "_writer",
         "running",
         "streaming",
     )
 
-    def __init__(self, lane: HotLane, connection: Connection, transport: asyncio.Transport) -> None:
+    def __init__(
+        self,
+        lane: HotLane,
+        connection: Connection,
+        transport: asyncio.Transport,
+        writer: TurnWriter,
+    ) -> None:
         self._lane = lane
         self._front = lane.front
         self._connection = connection
         self._transport = transport
+        self._writer = writer
         self._head: RequestHead | None = None
         self._exchange: Exchange | None = None
         self._arrival: Arrival | None = None
@@ -159,7 +168,7 @@ class Turn:
         """
         if self._head is None or self._head.minor == 0:
             return False
-        self._transport.write(KNOCK)
+        self._writer.write(KNOCK)
         return True
 
     def gone(self) -> None:
@@ -224,10 +233,11 @@ class Turn:
         if not self.streaming or head is None or not payload or transport.is_closing():
             return
         if head.minor == 0:
-            transport.write(payload)
+            self._writer.write(payload)
         elif len(payload) <= JOIN_BYTES_MAX:
-            transport.write(b"%x\r\n%b\r\n" % (len(payload), payload))
+            self._writer.write(b"%x\r\n%b\r\n" % (len(payload), payload))
         else:
+            self._writer.send()
             transport.writelines((b"%x\r\n" % len(payload), payload, b"\r\n"))
         if transport.get_write_buffer_size() > self._lane.unread_bytes_max:
             transport.abort()
@@ -239,7 +249,7 @@ class Turn:
             self._send_told(head, center, parts, b"".join(self._chunks))
         elif self.streaming and not self._transport.is_closing():
             if self._head is not None and self._head.minor:
-                self._transport.write(b"0\r\n\r\n")
+                self._writer.write(b"0\r\n\r\n")
             self._over(close=self._closes())
 
     def fail(self, error: NearwayError) -> None:
@@ -334,8 +344,9 @@ class Turn:
         told = head.encode("utf-8", "surrogateescape")
         try:
             if len(payload) <= JOIN_BYTES_MAX:
-                self._transport.write(told + payload)
+                self._writer.write(told + payload)
             else:
+                self._writer.send()
                 self._transport.writelines((told, payload))
         except RuntimeError:  # closed in this turn of the loop: ``gone`` follows
             LOG.debug("request %s: the client left before its answer", self._request_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.centers.outbox import Outbox
 from gateway.serving import Front
 from gateway.serving.hot_lane import HotLane
 
@@ -74,6 +75,7 @@ async def make_bench(make_front: Callable[..., Front], Wire: Any) -> AsyncIterat
         loop = asyncio.get_running_loop()
         front = make_front(attempts={"timeout_ms": 5000.0}, **settings)
         lane = HotLane(front, lambda: bench.make_handler(), loop, lambda: 1e9)
+        lane.outbox = Outbox(lambda send: send())  # a test sees at once what is written
         bench = Bench(lane, front, Wire)
         lane.clock = lambda: loop.time() + bench.passed_s
         if silent:

@@ -206,9 +206,11 @@ def test_a_head_is_read_once() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        head("x-request-id: r1"),
+        head("x-request-id:r1"),
         head("x-request-id: " + "r" * 200),
-        head("Traceparent: 00-1-1-00"),
+        head("X-REQUEST-ID: r1"),
+        head("x-request-id: r1", "X-REQUEST-ID: r2"),
+        head("TRACEPARENT: 00-1-1-00"),
         head("x: " + "y" * HEAD_BYTES_KEPT),
         head("x-nearway-origin: Atlantis"),
         head("Expect: 100-continue"),
@@ -242,3 +244,62 @@ def test_it_is_bounded_and_keeps_what_is_used() -> None:
     assert counting.asked == asked
     heads.find(head("x: 0"))
     assert counting.asked == asked + 1
+
+
+IDS = ["x-request-id: {}", "X-Request-Id: {}", "X-Request-ID: {}", "traceparent: {}"]
+
+
+@pytest.mark.parametrize("field", IDS)
+@pytest.mark.parametrize("others", [[], ["x-nearway-origin: Beijing", "Content-Length: 7"]])
+def test_heads_that_differ_in_an_id_alone_are_read_once(field: str, others: list[str]) -> None:
+    heads, counting = cache()
+    for number in range(5):
+        for text in (
+            head(*others, field.format(f"id-{number}")),
+            head(field.format(f"id-{number}"), *others),
+        ):
+            assert heads.find(text) == reader().read(text, trusted=True)
+    assert counting.asked == 1
+    assert len(heads) == 1
+
+
+def test_the_first_id_counts_and_traces_are_passed_over() -> None:
+    heads, _ = cache()
+    found = heads.find(head("traceparent: t", "x-request-id: one", "X-Request-Id: two"))
+    assert found is not None
+    assert found.request_id == "one"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["X-REQUEST-ID: one", "x-request-id: two"],
+        ["x-request-id:  one", "x-request-id: two"],
+        ["x-request-id: o ne", "x-request-id: two"],
+        ["x-request-id: one", "Host: b"],
+        ["x-request-id: one", "Content-Length: 1", "Content-Length: 1"],
+        ["x-request-id: one", "x-nearway-origin: Atlantis"],
+        ["x-request-id: one", "Expect: 100-continue"],
+        ["x-request-id: one", "x: \x00"],
+        ["x-request-id: one\x00"],
+        ["x-request-id: one\n", "x: y"],
+        ["x-request-id: one", " folded"],
+    ],
+)
+def test_an_id_changes_nothing_of_what_is_wrong_or_odd(fields: list[str]) -> None:
+    text = head(*fields)
+    for _ in range(2):
+        assert outcome(cache()[0].find, text) == outcome(
+            lambda given: reader().read(given, trusted=True), text
+        )
+
+
+def outcome(find_head: Any, text: bytes) -> Any:
+    """The head, the refusal's words, or None."""
+    try:
+        found = find_head(text)
+    except InvalidRequest as error:
+        return f"refused: {str(error)[:20]}"
+    if found is None or found.refusal is None:
+        return found
+    return str(found.refusal), found.request_id
