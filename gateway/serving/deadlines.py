@@ -1,20 +1,21 @@
 """Who must be looked at when: one heap and one coarse timer for all open tries.
 
 Theory of operation. Nearly every try is over long before it is due, so nothing is done when one
-ends: its entry stays and is passed over when its turn comes. One timer stands for the earliest
-entry that is still open. It comes at most once each ``STEP_S``, so a try is looked at up to that
-much late.
+ends: its entry stays and is passed over when its turn comes, or is swept out when the heap has
+doubled since it was last swept. One timer stands for the earliest entry that is still open. It
+comes at most once each ``STEP_S``, so a try is looked at up to that much late.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from typing import Protocol
 
 STEP_S = 0.001
+SWEPT_FROM = 512
 
 
 class Watched(Protocol):
@@ -29,7 +30,7 @@ class Watched(Protocol):
 class Deadlines:
     """``add`` what is due; its ``on_timer`` is called then, unless it is no longer ``open``."""
 
-    __slots__ = ("_call_at", "_clock", "_entries", "_next", "_wakes_s")
+    __slots__ = ("_call_at", "_clock", "_entries", "_next", "_sweep_at", "_wakes_s")
 
     def __init__(
         self, clock: Callable[[], float], call_at: Callable[[float, Callable[[], None]], object]
@@ -38,6 +39,7 @@ class Deadlines:
         self._call_at = call_at
         self._entries: list[tuple[float, int, Watched]] = []
         self._next = count().__next__
+        self._sweep_at = SWEPT_FROM
         self._wakes_s = inf
 
     def __len__(self) -> int:
@@ -46,8 +48,17 @@ class Deadlines:
     def add(self, due_s: float, watched: Watched) -> None:
         """Look at ``watched`` at ``due_s`` of the clock, or up to ``STEP_S`` later."""
         heappush(self._entries, (due_s, self._next(), watched))
+        if len(self._entries) > self._sweep_at:
+            self._sweep()
         if due_s < self._wakes_s:
             self._wake_at(due_s)
+
+    def _sweep(self) -> None:
+        """Drop what has ended: where deadlines are far away, that is nearly all there is."""
+        entries = self._entries
+        entries[:] = [entry for entry in entries if entry[2].open]
+        heapify(entries)
+        self._sweep_at = max(SWEPT_FROM, 2 * len(entries))
 
     def _wake_at(self, due_s: float) -> None:
         self._wakes_s = due_s

@@ -177,6 +177,8 @@ class Exchange:
         tries are over by then: how long it really is will be worked out when somebody looks.
         """
         floor_s = self._with.attempts.timeout_ms * 1e-3
+        if this.decision.runner_up_ms == inf:
+            return self._arrival.deadline_s  # nobody else to try
         look_s = this.started_s + floor_s
         if look_s + this.decision.runner_up_ms * 1e-3 < self._arrival.deadline_s:
             return look_s

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.serving.deadlines import STEP_S, Deadlines
+from gateway.serving.deadlines import STEP_S, SWEPT_FROM, Deadlines
 
 
 class Noted:
@@ -53,6 +53,19 @@ def test_what_has_ended_is_passed_over_and_needs_no_timer_of_its_own(
     assert world.clock.pending() == 1
     world.clock.advance(0.010)
     assert [len(one.looked_at) for one in tries] == [0] * 999 + [1]
+
+
+def test_what_has_ended_is_not_kept_until_a_far_deadline(world: Any, deadlines: Deadlines) -> None:
+    waiting = [Noted(world.clock) for _ in range(100)]
+    for one in waiting:
+        deadlines.add(world.clock() + 30.0, one)
+    for _ in range(20_000):
+        ended = Noted(world.clock)
+        deadlines.add(world.clock() + 30.0, ended)
+        ended.open = False
+    assert len(deadlines) <= 2 * SWEPT_FROM
+    world.clock.advance(31.0)
+    assert all(len(one.looked_at) == 1 for one in waiting)
 
 
 def test_one_may_ask_again_while_it_is_looked_at(world: Any, deadlines: Deadlines) -> None:
