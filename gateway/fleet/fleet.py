@@ -29,6 +29,8 @@ from gateway.fleet.shared_health import SharedHealth
 from gateway.fleet.tuning import FleetTuning
 from gateway.fleet.work import Work
 
+ABSORBED_AT_ONCE = 256
+
 
 class Fleet:
     """Owns the columns ``slots healthy queue_ms work_ms in_flight speed error_rate
@@ -186,6 +188,8 @@ class Fleet:
         if self._ticked_at is not None:
             self._work.fade(now - self._ticked_at)
         self._ticked_at = now
+        if len(self.residuals.ended) > ABSORBED_AT_ONCE:
+            self.residuals.absorb()  # a tenth of a second's answers would hold the loop up
         if now + ahead_s < self._slow_tick_at:
             return
         self._slow_tick_at = now + self._settings.slow_tick_s

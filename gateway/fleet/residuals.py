@@ -195,13 +195,13 @@ class Residuals:
 
     def settle(self, now: float) -> None:
         """Each slow tick: count what has ended, publish the intervals."""
-        for answers in self._absorb():
+        for answers in self.absorb():
             answers.pools.publish(now)
 
     @property
     def sums(self) -> tuple[int, float]:
         """How many answers in all, and the sum of the absolute logarithm of their ratios."""
-        self._absorb()
+        self.absorb()
         return self._answers, self._error_log_sum
 
     def quantile_ratio(self, center: int, model: str, q: float) -> float:
@@ -221,14 +221,14 @@ class Residuals:
 
     def forget(self, model: str) -> None:
         """Begin the pools of a model anew: it is another one, or gone. Accounts stay."""
-        self._absorb()
+        self.absorb()
         answers = self._models.get(model)
         if answers is not None:
             answers.pools = Pools(self._places)
 
     def by_model(self) -> dict[str, Account]:
         """The accounts so far; models beyond a bound are counted together as ``other``."""
-        self._absorb()
+        self.absorb()
         return {
             model: Account(
                 int(answers.answers.sum()),
@@ -241,14 +241,14 @@ class Residuals:
 
     def by_center(self) -> list[Account]:
         """The accounts so far, in row order."""
-        self._absorb()
+        self.absorb()
         sums = [Account() for _ in self._place_of]
         for answers in self._models.values():
             for center in np.flatnonzero(answers.answers).tolist():
                 sums[center].add(answers.account(center))
         return sums
 
-    def _absorb(self) -> list[_Answers]:
+    def absorb(self) -> list[_Answers]:
         """Count what has ended; returns the models it was of."""
         if not self.ended:
             return []
