@@ -76,7 +76,9 @@ def chosen(centers: Sequence[Center], plan: CenterPlan) -> tuple[Center, ...]:
             regions = sorted({center.region for center in centers})
             known = sorted(c.zone for c in centers if c.region == plan.region)
             raise ConfigError(
-                f"no center has region {plan.region!r} and zone {plan.zone!r}; expected one of the "
+                f"no center has region {plan.region!r}"
+                + (f" and zone {plan.zone!r}" if plan.zone else "")
+                + "; expected one of the "
                 + (f"zones {', '.join(known)}" if known else f"regions {', '.join(regions)}")
             )
     return tuple(
