@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+SEEDS ?= 1000
+FIRST ?= 0
 
-.PHONY: serve test check bench bench-policies bench-live verify soak clean
+.PHONY: serve test check bench bench-policies bench-live verify simulate soak models models-check clean
 .DEFAULT_GOAL := serve
 
 serve: $(VENV)/.core          ## start the gateway on 127.0.0.1:8080 (admin on 8081)
@@ -15,6 +17,9 @@ verify: $(VENV)/.core         ## is it a 10 ms service? a verdict with a report
 
 test: $(VENV)/.dev            ## the tests: small, seeded portions
 	$(BIN)/python -m pytest -q $(ARGS)
+
+simulate: $(VENV)/.core       ## the real gateway in virtual time under a seeded adversary; SEEDS=1000 FIRST=0
+	$(BIN)/python -m gateway.testing.adversary --seeds $(SEEDS) --first $(FIRST) $(ARGS)
 
 soak: $(VENV)/.dev            ## the long portions of the tests
 	$(BIN)/python -m pytest -q -m soak $(ARGS)
@@ -34,6 +39,12 @@ bench-policies: $(VENV)/.dev  ## ours against every known policy, simulated; ARG
 bench-live: $(VENV)/.dev      ## the gateway beside the simulator: do they agree?
 	$(BIN)/nearway bench live $(ARGS)
 
+models: $(VENV)/.train        ## retrain whatever sample model is stale; under two hours from nothing
+	$(BIN)/python models/training/make.py $(ARGS)
+
+models-check: $(VENV)/.train  ## measure every sample model anew, on samples it has not seen
+	$(BIN)/python models/training/make.py --check $(ARGS)
+
 clean:                        ## remove everything that make has made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build reports
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -49,4 +60,8 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.core $@
+
+$(VENV)/.train: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
 	@touch $(VENV)/.core $@

@@ -33,3 +33,9 @@ class Control(Protocol):
 
     def drain(self, center: str, *, draining: bool) -> None:
         """Take a center out of the choice, or back; in-flight requests end normally."""
+
+    async def reload(self) -> dict[str, Any]:
+        """Read config, fleet, policies and models again; returns what changed, JSON-ready.
+
+        Raises NearwayError when something is wrong: then nothing has changed.
+        """

@@ -4,12 +4,14 @@ NearwayError
 ├── RequestError            the request is at fault; no other center is tried
 │   ├── InvalidRequest      400  wrong field, shape, dtype, origin ...
 │   ├── NotFound            404  unknown model, version or route
+│   │   └── NotHere         404  the center asked has it no longer; another one may
 │   ├── TooLarge            413  body, tensor or batch over its bound
 │   ├── UnsupportedMedia    415  unknown content type
 │   ├── Unsupported         501  known to the protocol, not offered here
 │   └── Refused             4xx  a center's own refusal, passed on
 ├── CapacityError           no room or no time
-│   ├── Overloaded          429  the gateway's own bound is reached
+│   ├── Overloaded          429  this client is to slow down: others are waiting
+│   ├── NoCapacity          503  the service has no room now, for anybody or for this class
 │   └── DeadlineExceeded    504  the budget is spent
 ├── CenterError             the center is at fault; another may be tried
 │   ├── CenterDown          503  refused, lost or silent
@@ -56,6 +58,14 @@ class NotFound(RequestError):
     http_status = 404
 
 
+class NotHere(NotFound):
+    """The center has the model no longer, or not yet: it was unloaded while the request was on
+    its way. Another center may have it.
+    """
+
+    another_center_may_help = True
+
+
 class TooLarge(RequestError):
     """Something is over its configured bound."""
 
@@ -88,14 +98,33 @@ class CapacityError(NearwayError):
     http_status = 503
 
 
-class Overloaded(CapacityError):
-    """The gateway's own bound is reached; try again after ``retry_after_s``."""
+class Shed(CapacityError):
+    """Refused before any work, for want of room. ``word``: why, for a machine.
+
+    The client may ask again after ``retry_after_s``.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 1.0, word: str = "") -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self._word = word
+
+    @property
+    def reason(self) -> str:
+        """The word given, else the class's own."""
+        return self._word or super().reason
+
+
+class Overloaded(Shed):
+    """This client, or who it stands for, asks for more than its part; others are served."""
 
     http_status = 429
 
-    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+
+class NoCapacity(Shed):
+    """The service has no room now."""
+
+    http_status = 503
 
 
 class DeadlineExceeded(CapacityError):

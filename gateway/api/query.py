@@ -13,7 +13,10 @@ F32N = NDArray[np.float32]
 
 @dataclass(slots=True)
 class Query:
-    """One question to the router. ``vantage`` is a row index, see ``Table``."""
+    """One question to the router. ``vantage`` is a row index, see ``Table``.
+
+    ``priority``: its class, 1 is the highest; 0 is whoever named none.
+    """
 
     vantage: int
     model: str
@@ -21,6 +24,7 @@ class Query:
     deadline_ms: float = inf
     body_bytes: int = 0
     session: str = ""
+    priority: int = 0
 
 
 @dataclass(slots=True)

@@ -52,6 +52,10 @@ class EmulatedCenter(ResidentModels):
         self.meter = LoadMeter(line.now())
         self._serving_queue = False
 
+    def moved(self, row: int, network: EmulatedNetwork, faults: Faults) -> None:
+        """It stands in another row from now on, among paths and faults by those rows."""
+        self.row, self.network, self.faults = row, network, faults
+
     # ---- requests -------------------------------------------------------------------------
 
     def start(self, attempt: Attempt, on_event: OnEvent) -> Call:

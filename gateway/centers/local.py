@@ -20,6 +20,9 @@ is served together, in the next thing the loop calls:
 * Answers go out at the end of the turn, in order. Somebody who raises on hearing one keeps
   nobody else's answer back.
 
+* A model that is loaded on demand keeps its requests waiting, without a slot, until it is there;
+  that time counts as queue. They are as many as the gateway has under way.
+
 There is no ``Sent``: the request is there as soon as it is sent. Of faults, delay and loss
 need a network and do nothing here.
 """
@@ -38,7 +41,7 @@ from gateway.centers.resident_models import ResidentModels
 from gateway.centers.served_model import ServedModel, rows_of
 from gateway.centers.shared_engine import SharedEngine
 from gateway.centers.visit import injected
-from gateway.engine import join
+from gateway.engine import NotYetLoaded, join
 from gateway.wan import DelayLine, Faults
 from gateway.wan.faults import Effect
 from gateway.wire import AnswerForm
@@ -78,16 +81,24 @@ class LocalCenter(ResidentModels):
         self._busy = False
         self._serving = False
 
+    def moved(self, row: int, faults: Faults) -> None:
+        """It stands in another row from now on, with faults by those rows."""
+        self.row, self.faults = row, faults
+
     # ---- requests -------------------------------------------------------------------------
 
     def start(self, attempt: Attempt, on_event: OnEvent) -> Call:
         """Note ``attempt`` for the end of this turn; see ``gateway.centers.port``."""
         visit = LocalVisit(self, attempt, on_event)
+        self.arrive(visit)
+        return visit
+
+    def arrive(self, visit: LocalVisit) -> None:
+        """It is served at the end of this turn."""
         arrived = self._arrived
         if not arrived:
             self.call_soon(self._turn)
         arrived.append(visit)
-        return visit
 
     def probe(self, vantage: int, on_result: OnReport) -> None:
         """Answered in the next turn; a black hole swallows it."""
@@ -136,7 +147,7 @@ class LocalCenter(ResidentModels):
         served: ServedModel | None = None
         name = version = ""
         for visit in unread:
-            visit.arrived_s = now
+            visit.arrived_s = now - visit.load_s
             if not visit.open:
                 continue
             attempt = visit.attempt
@@ -148,6 +159,10 @@ class LocalCenter(ResidentModels):
                     name, version = attempt.model, attempt.version
                     served = self.model_for(name, version)
                 request = served.reader.decode(attempt.body, attempt.head_bytes)
+            except NotYetLoaded:
+                served = None
+                self.engine.when_loaded(name, visit.loaded)
+                continue
             except NearwayError as error:
                 self.fail(visit, error, now)
                 continue
@@ -172,7 +187,9 @@ class LocalCenter(ResidentModels):
     def _admit(self, visits: list[LocalVisit], ready_s: float) -> None:
         """Requests that ask the same: into a batch, into the line, or away."""
         served = visits[0].served
-        work_ms = max(1e-6, served.model.run_ms * self.center.speed_factor)
+        model = served.model
+        model.used_s = ready_s
+        work_ms = max(1e-6, model.run_ms * self.center.speed_factor)
         meter, rows_max = self.meter, served.rows_max
         members: list[LocalVisit] = []
         rows = 0
@@ -187,6 +204,7 @@ class LocalCenter(ResidentModels):
                 continue
             visit.found = meter.entered(work_ms)
             visit.work_ms = work_ms
+            model.under_way += 1
             if self.free_slots > 0:
                 members.append(visit)
                 rows += visit.rows
@@ -300,7 +318,7 @@ class LocalCenter(ResidentModels):
 
     def report(self, visit: LocalVisit, begun_s: float | None, now: float) -> Report:
         """With an answer: ``visit`` was run from ``begun_s`` on, or not run at all."""
-        queue_s = 0.0 if begun_s is None else begun_s - visit.ready_s
+        queue_s = visit.load_s + (0.0 if begun_s is None else begun_s - visit.ready_s)
         service_s = now - visit.arrived_s - queue_s
         return self.meter.report(now, self.center.slots, queue_s * 1e3, service_s * 1e3)
 

@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.api import CenterFailed, DeadlineExceeded, InferRequest, NdArray, NearwayError, Report
+from gateway.api import (
+    CenterFailed,
+    DeadlineExceeded,
+    InferRequest,
+    NdArray,
+    NearwayError,
+    NotHere,
+    Report,
+)
 from gateway.centers.port import Attempt, OnEvent, Whole
 from gateway.centers.served_model import ServedModel
 from gateway.engine import part
@@ -39,6 +47,7 @@ class LocalVisit:
         "center",
         "form",
         "found",
+        "load_s",
         "on_event",
         "open",
         "ready_s",
@@ -64,6 +73,7 @@ class LocalVisit:
         self.on_event = on_event
         self.open = True
         self.waits = False
+        self.load_s = 0.0
         self.work_ms = 0.0
         self.run: Run | None = None
 
@@ -72,6 +82,19 @@ class LocalVisit:
         if self.work_ms:
             self.center.meter.left(self.work_ms)
             self.work_ms = 0.0
+            self.served.model.under_way -= 1
+
+    def loaded(self, error: NearwayError | None) -> None:
+        """The model it waited for is there, or (``error``) cannot be loaded."""
+        if not self.open:
+            return
+        now = self.center.now()
+        if error is not None:
+            self.center.fail(self, not_loaded(error), now)
+            self.center.send()
+            return
+        self.load_s = now - self.arrived_s
+        self.center.arrive(self)
 
     def cancel(self) -> None:
         """No event follows. A run that has begun keeps its slot until it is over."""
@@ -140,8 +163,8 @@ class Run:
         now = center.now()
         input_s = queue_s = 0.0
         for visit, _ in answers:
-            input_s += visit.ready_s - visit.arrived_s
-            queue_s += self._begun_s - visit.ready_s
+            input_s += visit.ready_s - visit.arrived_s - visit.load_s
+            queue_s += self._begun_s - visit.ready_s + visit.load_s
         first.served.model.record(
             queue_s=queue_s,
             input_s=input_s,
@@ -189,7 +212,8 @@ class Run:
         first = leaving[0][0]
         meter, count = center.meter, len(leaving)
         meter.left(work_ms, count)
-        meter.answered(now, first.found, (now - first.arrived_s) * 1e3, count)
+        first.served.model.under_way -= count
+        meter.answered(now, first.found, (now - first.arrived_s - first.load_s) * 1e3, count)
         report: Report | None = None
         came_s = 0.0
         for visit, (payload, head_bytes) in leaving:
@@ -205,6 +229,11 @@ class Run:
         for visit in self._members:
             visit.run = None
         self._center.free_slot(self._center.now())
+
+
+def not_loaded(error: NearwayError) -> NotHere:
+    """What becomes of a request whose model cannot be loaded: another center may have it."""
+    return NotHere(f"the model could not be loaded: {error}")
 
 
 def expired(visit: LocalVisit) -> DeadlineExceeded:

@@ -6,14 +6,15 @@ center's own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from gateway.api import Center, ModelMetadata, NotFound
+from gateway.api import Center, ModelMetadata, NotFound, NotHere
 from gateway.centers.port import ModelState
 from gateway.centers.served_model import ServedModel
 from gateway.centers.shared_engine import SharedEngine
-from gateway.engine import triton_config
+from gateway.engine import NotYetLoaded, triton_config
 
 
 class ResidentModels:
@@ -32,8 +33,10 @@ class ResidentModels:
         return self.engine.served(name, version)
 
     def _refuse_model(self, name: str) -> None:
-        what = "is not loaded" if self.declares(name) else "is not declared"
-        raise NotFound(
+        declared = self.declares(name)
+        what = "is not loaded" if declared else "is not declared"
+        error = NotHere if declared and self.engine.repository.knows(name) else NotFound
+        raise error(
             f"model {name!r} {what} at center {self.center.id}; "
             f"loaded here: {', '.join(sorted(self._resident)) or 'none'}"
         )
@@ -43,10 +46,31 @@ class ResidentModels:
         return any(fnmatchcase(model, pattern) for pattern in self.center.models)
 
     def adopt(self, model: str) -> None:
-        """Serve a model that the shared repository already holds."""
+        """Serve a model that the shared repository holds, or loads on demand. Raises NotFound."""
         if model not in self._resident:
+            self.engine.resident(model, self.row, self)
             self._resident.add(model)
-            self.engine.resident(model, self.row)
+
+    @property
+    def resident(self) -> frozenset[str]:
+        """What it serves."""
+        return frozenset(self._resident)
+
+    def give_up(self, models: Iterable[str]) -> None:
+        """These are gone from disk, or this center from the fleet: routing knows already."""
+        for model in self._resident & frozenset(models):
+            self.engine.released(model, self)
+
+    def lose(self, models: Iterable[str]) -> None:
+        """``give_up``, and refuse whoever still asks for them."""
+        self.give_up(models)
+        self._resident -= frozenset(models)
+
+    def lost(self, model: str) -> None:
+        """It could not be loaded when it was needed."""
+        if model in self._resident:
+            self._resident.remove(model)
+            self.engine.cannot(model, self.row, self)
 
     async def index(self) -> tuple[ModelState, ...]:
         """Every model of the repository this center declares."""
@@ -61,12 +85,21 @@ class ResidentModels:
 
     async def metadata(self, model: str, version: str) -> ModelMetadata:
         """Raises NotFound."""
-        return self.model_for(model, version).model.metadata
+        return (await self._in_memory(model, version)).model.metadata
+
+    async def _in_memory(self, model: str, version: str) -> ServedModel:
+        """What is loaded on demand is loaded for whoever asks about it."""
+        try:
+            return self.model_for(model, version)
+        except NotYetLoaded:
+            await self.engine.load(model)
+            return self.model_for(model, version)
 
     async def ready(self, model: str, version: str) -> bool:
         """False while declared but not loaded; raises NotFound when nobody knows it."""
         if model in self._resident:
-            self.engine.repository.get(model, version)
+            if self.engine.repository.cold(model) is None:
+                self.engine.repository.get(model, version)
             return True
         if not self.declares(model) or model not in self.engine.repository.names():
             self._refuse_model(model)
@@ -74,11 +107,14 @@ class ResidentModels:
 
     async def config(self, model: str, version: str) -> dict[str, Any]:
         """Raises NotFound."""
-        return triton_config(self.model_for(model, version).model)
+        return triton_config((await self._in_memory(model, version)).model)
 
     async def statistics(self, model: str, version: str) -> list[dict[str, Any]]:
         """One entry a model; the centers of a process share the counters."""
-        names = [model] if model else sorted(self._resident)
+        cold = self.engine.repository.cold
+        names = [model] if model else sorted(n for n in self._resident if cold(n) is None)
+        if model and cold(model) is not None:
+            return []
         return [self.model_for(name, version).model.statistics() for name in names]
 
     async def load(self, model: str) -> None:
@@ -93,4 +129,4 @@ class ResidentModels:
         if model not in self._resident:
             self._refuse_model(model)
         self._resident.remove(model)
-        self.engine.dropped(model, self.row)
+        self.engine.dropped(model, self.row, self)

@@ -33,8 +33,7 @@ class ServedModel:
         """
         service = self.model.config.service
         if service is not None:
-            drawn_ms = service.median_ms * random.lognormvariate(0.0, service.sigma)
-            run_ms = max(run_ms, drawn_ms)
+            run_ms = max(run_ms, service.draw_ms(random))
         return run_ms * factor if factor != 1.0 or service is not None else 0.0
 
 

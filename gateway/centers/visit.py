@@ -2,7 +2,8 @@
 
 Theory of operation. A visit walks one straight way:
 
-    start -> [way out] -> arrive -> (wait for a slot) -> run -> (hold) -> [way back] -> answer
+    start -> [way out] -> arrive -> (load) -> (wait for a slot) -> run -> (hold)
+          -> [way back] -> answer
 
 Every step is a callback of the delay line or of the runner; nothing is awaited. The round
 trip is drawn once, half of it is spent each way; what the way out overshoots is taken off
@@ -33,8 +34,10 @@ from gateway.api import (
     Report,
     RequestError,
 )
+from gateway.centers.local_visit import not_loaded
 from gateway.centers.port import Attempt, Failed, OnEvent, Sent, Whole
 from gateway.centers.served_model import rows_of
+from gateway.engine import NotYetLoaded
 from gateway.wan.faults import Effect
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ class Step(Enum):
     """Where a visit is: only RUN and HOLD occupy a slot."""
 
     OUT = auto()
+    LOAD = auto()
     WAIT = auto()
     RUN = auto()
     HOLD = auto()
@@ -67,6 +71,7 @@ class Visit:
         "form",
         "found",
         "handle",
+        "load_s",
         "on_event",
         "overshoot_s",
         "ready_s",
@@ -86,6 +91,7 @@ class Visit:
         self.stop_run: Callable[[], bool] = lambda: False
         self.work_ms = 0.0
         self.found = 0
+        self.load_s = 0.0
         self.overshoot_s = 0.0
         self.arrived_s = self.ready_s = self.run_s = 0.0
         self.drawn_ms = center.network.draw_ms(attempt.vantage, center.row)
@@ -100,10 +106,18 @@ class Visit:
         self.arrived_s = center.line.now()
         self.overshoot_s = self.arrived_s - self.due_s
         self.on_event(SENT)
-        if self.step is not Step.OUT or self._met_fault():
-            return
+        if self.step is Step.OUT and not self._met_fault():
+            self._enter()
+
+    def _enter(self) -> None:
+        """Read the request; it waits for its model, then for a slot."""
+        center = self.center
         try:
             self._read()
+        except NotYetLoaded:
+            self.step = Step.LOAD
+            center.engine.when_loaded(self.attempt.model, self._loaded)
+            return
         except NearwayError as error:
             self._fail(error)
             return
@@ -111,13 +125,26 @@ class Visit:
         if center.free_slots <= 0 and len(center.waiting) >= center.queue_max:
             self._fail(CenterBusy(f"center {center.center.id}: queue of {center.queue_max} full"))
             return
-        self.work_ms = max(1e-6, self.served.model.run_ms * center.center.speed_factor)
+        model = self.served.model
+        model.used_s = self.ready_s
+        model.under_way += 1
+        self.work_ms = max(1e-6, model.run_ms * center.center.speed_factor)
         self.found = center.meter.entered(self.work_ms)
         if center.free_slots > 0:
             self.run()
         else:
             self.step = Step.WAIT
             center.waiting.append(self)
+
+    def _loaded(self, error: NearwayError | None) -> None:
+        """The model it waited for is there, or cannot be loaded."""
+        if self.step is not Step.LOAD:
+            return
+        self.load_s = self.center.line.now() - self.arrived_s
+        if error is not None:
+            self._fail(not_loaded(error))
+            return
+        self._enter()
 
     def _met_fault(self) -> bool:
         effect = self.center.faults.effect(self.center.row, self.attempt.vantage)
@@ -177,8 +204,8 @@ class Visit:
         encode_from_s = line.now()
         answer = served.writer.encode(self.request, self.form, arrays)
         served.model.record(
-            queue_s=self.run_s - self.ready_s,
-            input_s=self.ready_s - self.arrived_s,
+            queue_s=self.run_s - self.ready_s + self.load_s,
+            input_s=self.ready_s - self.arrived_s - self.load_s,
             infer_s=run_ms / 1e3,
             output_s=line.now() - encode_from_s,
             batch=rows_of(self.request.inputs),
@@ -202,7 +229,8 @@ class Visit:
     def _finish(self, answer: tuple[bytes, int | None]) -> None:
         self._leave()
         now = self.center.line.now()
-        self.center.meter.answered(now, self.found, (now - self.arrived_s) * 1e3)
+        own_s = now - self.arrived_s - self.load_s
+        self.center.meter.answered(now, self.found, own_s * 1e3)
         report = self._report(now)
         self._back(lambda: self._deliver(answer, report))
         self._free_slot()
@@ -217,7 +245,7 @@ class Visit:
 
     def _report(self, now: float) -> Report:
         center = self.center
-        queue_s = max(0.0, self.run_s - self.ready_s) if self.run_s else 0.0
+        queue_s = self.load_s + (max(0.0, self.run_s - self.ready_s) if self.run_s else 0.0)
         service_ms = (now - self.arrived_s - queue_s) * 1e3
         return center.meter.report(now, center.center.slots, queue_s * 1e3, service_ms)
 
@@ -226,6 +254,7 @@ class Visit:
         if self.work_ms:
             self.center.meter.left(self.work_ms)
             self.work_ms = 0.0
+            self.served.model.under_way -= 1
 
     def _free_slot(self) -> None:
         center = self.center

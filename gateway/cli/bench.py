@@ -13,12 +13,16 @@ import typer
 from gateway.api import ConfigError
 
 BENCHES = {
+    "abuse": "bench/abuse/run.py",
+    "engine": "bench/engine/run.py",
     "router": "bench/router/run.py",
     "policies": "bench/policies/run.py",
     "live": "bench/policies/live.py",
     "peers": "bench/peers/run.py",
     "hot_path": "bench/hot_path/run.py",
     "frames": "bench/frames/run.py",
+    "overload": "bench/overload/run.py",
+    "chaos": "bench/chaos/run.py",
 }
 CHECKOUT = Path(__file__).resolve().parents[2]
 STOPPED = 130

@@ -14,6 +14,7 @@ from gateway.config.fleet_writing import fleet_toml
 from gateway.runtime.center_plan import CenterListening, CenterPlan
 from gateway.runtime.serve_center import serve_center
 from gateway.runtime.worker import set_up_log
+from gateway.serving import descriptors
 
 NAMED_MAX = 6
 
@@ -62,6 +63,7 @@ def command(
         network__profile=profile,
     ).settings
     set_up_log(settings.telemetry.log_level, "center ")
+    descriptors.raise_limit()
     plan = CenterPlan(region, zone, host, port, socket, emulate_wan, beyond_loopback)
 
     def on_ready(listening: CenterListening) -> None:
@@ -71,7 +73,7 @@ def command(
             listening.announce_to(announce)
         _say(listening)
 
-    serve_center(settings, plan, on_ready)
+    raise typer.Exit(serve_center(settings, plan, on_ready))
 
 
 def _say(listening: CenterListening) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from gateway.cli.options import AsJson, ConfigFile, ModelsDir, effective, print_json
 from gateway.engine import LoadedModel, ModelRepository, check_repository
@@ -20,7 +20,7 @@ app = typer.Typer(help="Models: list them, or check a repository of your own.")
 def show(
     ctx: typer.Context, config: ConfigFile = None, models: ModelsDir = None, as_json: AsJson = False
 ) -> None:
-    """List every model with its inputs, outputs and measured run time."""
+    """List industries, their scenarios and the models that do them, with measured run time."""
     if ctx.invoked_subcommand is not None:
         return
     repository = build_repository(effective(config, models=models).settings)
@@ -29,20 +29,14 @@ def show(
     if as_json:
         print_json(rows)
         return
-    table = Table(box=None, header_style="bold", title_justify="left")
-    for heading in ("model", "version", "class", "run ms", "inputs", "outputs", "what it is"):
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(
-            row["name"],
-            row["version"],
-            row["latency_class"],
-            f"{row['run_ms']:.3f}",
-            "\n".join(row["inputs"]),
-            "\n".join(row["outputs"]),
-            row["description"],
-        )
-    Console().print(table)
+    console = Console(soft_wrap=True, highlight=False)
+    industry = None
+    for row in sorted(rows, key=lambda row: (row["industry"] == "", row["industry"], row["name"])):
+        if row["industry"] != industry:
+            industry = row["industry"]
+            console.print(f"[bold]{industry or 'no industry named'}[/]")
+        for line in _lines(row):
+            console.print(line, markup=False)
 
 
 @app.command()
@@ -68,12 +62,32 @@ def _loaded(repository: ModelRepository) -> list[LoadedModel]:
     return [repository.get(name) for name in repository.names()]
 
 
+def _lines(row: dict[str, Any]) -> Iterator[str]:
+    """A model in a few lines, below its industry."""
+    head = f"version {row['version']}, class {row['latency_class']}, {row['run_ms']:.3f} ms"
+    yield f"  {row['name']:20} {head}"
+    if row["description"]:
+        yield f"      {row['description']}"
+    for label, entries, between in (
+        ("for", row["scenarios"], "; "),
+        ("in", row["inputs"], ", "),
+        ("out", row["outputs"], ", "),
+    ):
+        if entries:
+            yield f"      {label:4} {between.join(entries)}"
+    if row["smaller"]:
+        yield f"      when time is short: {row['smaller']}"
+
+
 def _row(model: LoadedModel) -> dict[str, Any]:
     def spell(name: str, datatype: str, shape: tuple[int, ...]) -> str:
         return f"{name} {datatype}[{','.join('N' if d < 0 else str(d) for d in shape)}]"
 
     return {
+        "industry": model.config.industry,
+        "scenarios": list(model.config.scenarios),
         "name": model.name,
+        "smaller": model.config.smaller,
         "version": model.version,
         "latency_class": model.config.latency_class,
         "run_ms": model.run_ms,

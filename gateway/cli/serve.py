@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,9 @@ from gateway.runtime.listening import Listening
 from gateway.runtime.serve import serve
 from gateway.runtime.supervisor import supervise
 from gateway.runtime.worker import set_up_log
+from gateway.serving import descriptors
+
+log = logging.getLogger("nearway")
 
 
 def command(
@@ -47,10 +51,11 @@ def command(
 
     settings = load()
     set_up_log(settings.telemetry.log_level)
-    if settings.server.workers > 1:
-        supervise(load, announce, _say)
-    else:
-        serve(settings, announce, _say)
+    low = descriptors.shortage(descriptors.raise_limit())
+    if low:
+        log.warning("%s", low)
+    run = supervise if settings.server.workers > 1 else serve
+    raise typer.Exit(run(load, announce, _say, config))
 
 
 def _say(listening: Listening) -> None:

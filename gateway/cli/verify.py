@@ -61,6 +61,9 @@ def command(
     gateway_delay_ms: Annotated[
         float, typer.Option(help="Plant damage in the gateway, to see the verdict fail.")
     ] = DEFAULTS.gateway_delay_ms,
+    chaos: Annotated[
+        Path | None, typer.Option(help="A plan of faults that happens meanwhile.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the result as JSON; - prints it.")
     ] = None,
@@ -90,6 +93,7 @@ def command(
         wire=wire,
         others_share=others_share,
         gateway_delay_ms=gateway_delay_ms,
+        chaos=chaos,
     )
     result = _run(plan)
     if html is not None:

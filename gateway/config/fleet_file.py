@@ -20,7 +20,6 @@ Nothing is guessed: an unknown key or an impossible value is refused, with its p
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -32,6 +31,7 @@ from msgspec import Meta
 from gateway.api import Center, ConfigError, Location
 from gateway.api.topology import Emulate
 from gateway.config.framed_url import is_framed, parse_framed
+from gateway.config.toml_file import read_toml
 
 CENTERS_MAX = 10_000
 SHIPPED_FLEET = Path(__file__).with_name("fleet.toml")
@@ -113,7 +113,7 @@ def load_fleet(path: Path | None, sites: Literal["all", "core"]) -> tuple[Center
     place in it, what was found and what is expected.
     """
     path = SHIPPED_FLEET if path is None else path
-    document = _read(path)
+    document = read_toml(path, "no such fleet file; mend fleet.file")
     fleet = _convert(document, path)
     for number, region in enumerate(fleet.region):
         _check_zones(region, f"{path}: {_entry(document, 'region', number)}")
@@ -129,17 +129,6 @@ def load_fleet(path: Path | None, sites: Literal["all", "core"]) -> tuple[Center
                 'mark the core sites in this file or choose sites = "all"'
             )
     return centers
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such fleet file; mend fleet.file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 
 def _convert(document: dict[str, Any], path: Path) -> _FleetFile:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 
 from gateway.api import ConfigError
 from gateway.config.settings import SHIPPED_POLICIES, Policy, Section, Settings
+from gateway.config.toml_file import read_toml
 
 _PATH_KEYS = (
     ("fleet", "file"),
@@ -45,7 +45,9 @@ def load_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
 
     Raises ConfigError for an unreadable file, bad TOML, an unknown key or a wrong value.
     """
-    document = _read(path) if path is not None else {}
+    document = (
+        {} if path is None else read_toml(path, "no such file; give --config one that exists")
+    )
     where = str(path) if path is not None else "the defaults"
     came_from = {key: path.name for key, _ in _leaves(document)} if path is not None else {}
     if path is not None:
@@ -75,17 +77,6 @@ def _check_policy(settings: Settings, where: str) -> None:
                 f"{', '.join(sorted(settings.policies))}. Add a [policies.{wanted}] table or "
                 "name one."
             )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give --config an existing TOML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 
 def _resolve_paths(document: dict[str, Any], folder: Path) -> None:

@@ -22,20 +22,39 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Server(Section, frozen=True):
-    """The doors. Loopback unless told otherwise."""
+    """The doors. Loopback unless told otherwise.
+
+    ``head_timeout_s``: from a head's first byte to its last. ``body_timeout_s``: from the head's
+    end to the body's; a shorter deadline counts before it. ``idle_timeout_s``: without a request.
+    ``unread_timeout_s``: how long a client may leave its answer unread. Each is seen up to a
+    quarter of a second late.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    reuse_port: bool = False
     admin_host: str = "127.0.0.1"
     admin_port: Port = 8081
+    admin_peers: tuple[str, ...] = ("127.0.0.0/8", "::1")
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     lane: Literal["hot", "aiohttp"] = "hot"
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     body_bytes_max: Count = 16 * 1024 * 1024
     head_bytes_max: Count = 16 * 1024
+    head_timeout_s: Positive = 10.0
+    body_timeout_s: Positive = 30.0
+    idle_timeout_s: Positive = 75.0
+    unread_timeout_s: Positive = 30.0
     tensor_elements_max: Count = 4_000_000
     in_flight_max: Count = 1024
+    connections_max: Count = 16_384
+    bodies_bytes_max: Count = 256 * 1024 * 1024
     drain_s: NonNegative = 10.0
+    watch_s: NonNegative = 0.0
+    restarts_max: Annotated[int, Meta(ge=0)] = 5
+    restarts_window_s: Positive = 60.0
+    hung_s: NonNegative = 5.0
+    ready_centers_min: Share = 0.5
 
 
 class Origins(Section, frozen=True):
@@ -98,10 +117,18 @@ class FleetChoice(Section, frozen=True):
 
 
 class Models(Section, frozen=True):
-    """Model repositories, in order; the shipped one comes first unless ``shipped`` is false."""
+    """Model repositories, in order; the shipped one comes first unless ``shipped`` is false.
+
+    ``smaller``: by model, the one that answers instead when the deadline is too near for it;
+    a model's own ``config.toml`` may name one, too. ``load``: all at the start, or each at its
+    first request; then what is in memory may be bounded by ``memory_mb_max``, 0: no bound.
+    """
 
     dirs: tuple[str, ...] = ()
     shipped: bool = True
+    smaller: dict[str, str] = {}
+    load: Literal["all", "on_demand"] = "all"
+    memory_mb_max: NonNegative = 0.0
     inline_below_ms: NonNegative = 0.1
     threads_max: Annotated[int, Meta(ge=0)] = 0
 
@@ -112,7 +139,8 @@ class Attempts(Section, frozen=True):
     ``timeout_ms``: the least time an attempt may be silent before another center is tried; a
     slower prediction gives more. ``silence_ms``: the same for an answer that has begun.
     ``retry_budget``: share of the requests in flight that may be retries, ``retries_min``
-    always.
+    always. ``hedge_share``: second copies for each request, at most; one is sent when an attempt
+    has taken longer than ``hedge_quantile`` of such attempts do.
     """
 
     max: Count = 3
@@ -121,6 +149,32 @@ class Attempts(Section, frozen=True):
     deadline_ms: Positive = 30_000.0
     retry_budget: Annotated[float, Meta(ge=0, le=1)] = 0.2
     retries_min: Annotated[int, Meta(ge=0)] = 10
+    hedge_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    hedge_quantile: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+
+
+class Admission(Section, frozen=True):
+    """Who is refused first when there is no room for all.
+
+    Classes are numbered from 1, the highest; ``default_class`` is that of a request that names
+    none. ``wait_ms_max``: the longest predicted wait for a slot at which a request is begun;
+    a model that runs for longer may be waited for as long as four answers take. While a higher
+    class, or another tenant, is about, the lower class, or the tenant over its fair share, only
+    keeps slots busy: it may wait ``yield_share`` of a service longer than that takes.
+    ``presence_s``: how long
+    after its last request a class is about. ``adaptive``: a limit of what is under way at each
+    center, learned from its latency, from ``limit_min`` up.
+    """
+
+    classes: Annotated[int, Meta(ge=1, le=16)] = 3
+    default_class: Annotated[int, Meta(ge=1, le=16)] = 2
+    priority_header: str = "x-nearway-priority"
+    wait_ms_max: Positive = 1000.0
+    yield_share: Share = 0.1
+    presence_s: Positive = 60.0
+    tenants_max: Annotated[int, Meta(ge=1, le=65_536)] = 1024
+    adaptive: bool = False
+    limit_min: Count = 4
 
 
 class Policy(Section, frozen=True):
@@ -165,6 +219,7 @@ class Telemetry(Section, frozen=True):
     """What is written where."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    target_ms: Positive = 10.0
     decision_log: str = ""
     decision_log_mb_max: Positive = 64.0
 
@@ -187,6 +242,7 @@ class Settings(Section, frozen=True):
     fleet: FleetChoice = FleetChoice()
     models: Models = Models()
     attempts: Attempts = Attempts()
+    admission: Admission = Admission()
     routing: Routing = Routing()
     policies: dict[str, Policy] = {}
     telemetry: Telemetry = Telemetry()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,21 @@ from gateway.engine.model_config import (
     read_labels,
     read_model_config,
 )
+from gateway.engine.model_file import check_model_file
 from gateway.engine.model_statistics import ModelStatistics
 from gateway.engine.session import INVALID_ARGUMENT, ORT_ERRORS, OpenedFile, open_file, plain
-from gateway.engine.warm_up import RunTime, measure_run_time, strings_from_bytes
+from gateway.engine.warm_up import RunTime, measure_run_time, strings_from_bytes, warm_up
 
 MODEL_FILE = "model.onnx"
 PLATFORM = "onnxruntime_onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the first load of a version found; the same files need not be measured again."""
+
+    run_time: RunTime
+    batching: Batching
 
 
 class LoadedModel:
@@ -49,7 +59,9 @@ class LoadedModel:
 
     ``run_time`` is measured with the example (or zeros); ``run_ms`` is how long a run occupies
     a slot of a center of speed 1, longer where a service time is declared. ``batching``: how
-    many examples of several requests may run as one. ``labels``: by output name.
+    many examples of several requests may run as one. ``labels``: by output name. ``under_way``
+    and ``used_s``: requests at centers of this process now, and when the last one came; the
+    centers write them.
     """
 
     def __init__(
@@ -73,6 +85,8 @@ class LoadedModel:
         self.run_time = run_time
         self.batching = batching
         self.run_ms = max(run_time.run_ms, config.service.mean_ms if config.service else 0.0)
+        self.under_way = 0
+        self.used_s = 0.0
         self._run = opened.run
         self._free_names = opened.free_names
         self._has_free_sizes = any(-1 in spec.shape for spec in metadata.inputs)
@@ -153,20 +167,28 @@ def load_model(
     *,
     tensor_elements_max: int,
     clock: Callable[[], float] = time.perf_counter,
+    known: Measured | None = None,
 ) -> LoadedModel:
     """Open ``folder/version/model.onnx``, hold its config against it and measure a run.
 
-    ``folder`` bears the model's name. Raises ConfigError: what is wrong, where, what is right.
+    ``folder`` bears the model's name. ``known``: the same files, when they were in memory before;
+    then one run warms up and nothing is measured again. Raises ConfigError: what is wrong, where,
+    what is right.
     """
     path = folder / version / MODEL_FILE
     config = read_model_config(folder)
+    check_model_file(folder, path)
     opened = open_file(path)
     check_batch(folder / CONFIG_FILE, config, opened.inputs)
     _check_size(path, opened.inputs, tensor_elements_max)
     labels = read_labels(folder, config, opened.outputs)
     metadata = ModelMetadata(folder.name, versions, PLATFORM, opened.inputs, opened.outputs)
-    run_time, ran = measure_run_time(folder, opened, clock)
-    batching = _batching(opened, config, ran, clock)
+    if known is not None:
+        warm_up(folder, opened)
+        run_time, batching = known.run_time, known.batching
+    else:
+        run_time, ran = measure_run_time(folder, opened, clock)
+        batching = _batching(opened, config, ran, clock)
     return LoadedModel(version, path, opened, metadata, config, labels, run_time, batching)
 
 

@@ -3,6 +3,9 @@
     description = "What the answer is good for"
     latency_class = "A"        # A, B or C; see the card
     max_batch_size = 64        # 0: the first dimension is not a batch
+    industry = "steel"         # whose work it does
+    scenarios = ["hot metal two hours ahead"]
+    smaller = "heat-s"         # a model with the same inputs and outputs that runs sooner
 
     [labels]
     state = "labels_state.txt" # output = file, a label a line
@@ -10,6 +13,8 @@
     [service]                  # optional: emulate a slower model
     median_ms = 4.0
     sigma = 0.3                # of the log-normal distribution
+    stall_share = 0.005        # so many of the runs take
+    stall_factor = 30.0        # so many times as long
 
 Every key has a default and the file may be absent; what is there must be right.
 """
@@ -17,30 +22,47 @@ Every key has a default and the file may be absent; what is there must be right.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from gateway.api import ConfigError, TensorSpec
-from gateway.config.settings import NonNegative, Positive, Section
+from gateway.config.settings import NonNegative, Positive, Section, Share
+from gateway.config.toml_file import parse_toml
+from gateway.engine.inside import read_inside
 
 CONFIG_FILE = "config.toml"
+CONFIG_BYTES_MAX = 256 * 1024
+LABELS_BYTES_MAX = 16 * 1024 * 1024
 
 
 class Service(Section, frozen=True):
-    """A log-normal service time to emulate: median in ms, sigma of the logarithm."""
+    """A log-normal service time to emulate: median in ms, sigma of the logarithm.
+
+    A share ``stall_share`` of the runs takes ``stall_factor`` times as long.
+    """
 
     median_ms: Positive
     sigma: NonNegative = 0.0
+    stall_share: Share = 0.0
+    stall_factor: Annotated[float, Meta(ge=1.0, le=1e4)] = 1.0
 
     @property
     def mean_ms(self) -> float:
         """The mean of the distribution."""
-        return self.median_ms * math.exp(self.sigma**2 / 2.0)
+        stalls = 1.0 + self.stall_share * (self.stall_factor - 1.0)
+        return self.median_ms * math.exp(self.sigma**2 / 2.0) * stalls
+
+    def draw_ms(self, random: Random) -> float:
+        """One run's time."""
+        drawn_ms = self.median_ms * random.lognormvariate(0.0, self.sigma)
+        if self.stall_share and random.random() < self.stall_share:
+            drawn_ms *= self.stall_factor
+        return drawn_ms
 
 
 class ModelConfig(Section, frozen=True):
@@ -49,6 +71,9 @@ class ModelConfig(Section, frozen=True):
     description: str = ""
     latency_class: Literal["A", "B", "C"] = "B"
     max_batch_size: Annotated[int, Meta(ge=0)] = 0
+    industry: str = ""
+    scenarios: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    smaller: str = ""
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     service: Service | None = None
 
@@ -57,13 +82,13 @@ def read_model_config(folder: Path) -> ModelConfig:
     """The config in ``folder``; the defaults when there is none. Raises ConfigError."""
     path = folder / CONFIG_FILE
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ModelConfig)
+        text = read_inside(folder, CONFIG_FILE, CONFIG_BYTES_MAX).decode()
     except FileNotFoundError:
         return ModelConfig()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    try:
+        return msgspec.convert(parse_toml(text, str(path)), ModelConfig)
     except msgspec.ValidationError as error:
         known = ", ".join(ModelConfig.__struct_fields__)
         raise ConfigError(f"{path}: {error}; known keys: {known}") from None
@@ -102,7 +127,9 @@ def _read_label_file(
     if Path(file).name != file:
         raise ConfigError(f"{where}: expected the name of a file in the model's own folder")
     try:
-        lines = (folder / file).read_text("utf-8").splitlines()
+        lines = read_inside(folder, file, LABELS_BYTES_MAX).decode().splitlines()
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: cannot be read as UTF-8 text: {error}") from None
     classes = class_count(specs[output])

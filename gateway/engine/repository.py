@@ -8,6 +8,13 @@ Theory of operation. ``scan`` looks which models lie on disk. ``load`` opens all
 one and then, if every one opened, replaces what was served before in one assignment; if any
 failed, nothing changes and the reason is kept for the index. ``get`` is on the way of every
 request and takes no lock. ``load`` may run in another thread than ``get`` and ``unload``.
+
+A model that is *declared* (``declare``) is served without being in memory: ``get`` raises
+``NotYetLoaded`` for it, whoever needs it calls ``load``, and ``evict`` turns it back into one that
+is declared, with what was measured of it.
+
+``renewed`` makes the repository that follows this one: other folders, or other files in them. It
+shares what has not changed and opens the rest aside, so that this one serves meanwhile.
 """
 
 from __future__ import annotations
@@ -21,7 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.api import ConfigError, NotFound
-from gateway.engine.loaded_model import LoadedModel, load_model
+from gateway.config.file_signature import Signature, signature_of
+from gateway.engine.cold_models import ColdModel, cold_model
+from gateway.engine.heap import files_bytes, heap_reader, taken_bytes
+from gateway.engine.loaded_model import LoadedModel, Measured, load_model
+from gateway.engine.model_config import ModelConfig
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -31,14 +42,40 @@ NAMED_MAX = 20
 READY = "READY"
 UNAVAILABLE = "UNAVAILABLE"
 LOADING = "LOADING"
+UNLOADED = "unloaded"
+ON_DEMAND = "not in memory; its first request loads it"
+
+
+class NotYetLoaded(NotFound):
+    """The model is served, but has to be loaded first."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Resident:
-    """The versions of a model in memory; ``latest`` has the highest number."""
+    """The versions of a model in memory; ``latest`` has the highest number. ``signature``: of
+    its folder before it was opened.
+    """
 
     latest: LoadedModel
     by_version: Mapping[str, LoadedModel]
+    signature: Signature
+    load_ms: float
+    memory_bytes: int
+
+    @property
+    def under_way(self) -> int:
+        """Requests of any version."""
+        return sum(model.under_way for model in self.by_version.values())
+
+    @property
+    def used_s(self) -> float:
+        """When the last one came."""
+        return max(model.used_s for model in self.by_version.values())
+
+    @property
+    def measured(self) -> dict[str, Measured]:
+        """By version."""
+        return {v: Measured(m.run_time, m.batching) for v, m in self.by_version.items()}
 
 
 class ModelRepository:
@@ -56,8 +93,12 @@ class ModelRepository:
         self._clock = clock
         self._folders: dict[str, Path] = {}
         self._resident: dict[str, _Resident] = {}
+        self._cold: dict[str, ColdModel] = {}
+        self._measured: dict[str, tuple[Signature, dict[str, Measured]]] = {}
+        self._heap_bytes = heap_reader()
         self._reasons: dict[str, str] = {}
         self._loading: set[str] = set()
+        self._followed: dict[str, _Resident] = {}
         self._one_load = threading.Lock()
 
     def scan(self) -> None:
@@ -77,6 +118,10 @@ class ModelRepository:
         """Every model on disk or in memory, sorted."""
         return tuple(sorted({*self._folders, *self._resident}))
 
+    def knows(self, name: str) -> bool:
+        """Whether it lies on disk or is in memory."""
+        return name in self._folders or name in self._resident
+
     def load(self, name: str) -> None:
         """Load or reload all versions of ``name``; whole or not at all.
 
@@ -87,24 +132,138 @@ class ModelRepository:
             self._loading.add(name)
             try:
                 self._resident[name] = self._open(folder)
+                self._cold.pop(name, None)
                 self._reasons.pop(name, None)
             except ConfigError as error:
+                self._cold.pop(name, None)
                 self._reasons[name] = str(error)
                 raise
             finally:
                 self._loading.discard(name)
+
+    def declare(self, name: str) -> None:
+        """Serve ``name`` from now on and load it later. Raises NotFound, or ConfigError."""
+        folder = self._folder(name)
+        if name not in self._resident:
+            self._cold[name] = cold_model(folder, version_names(folder))
+            self._reasons.pop(name, None)
+
+    def evict(self, name: str) -> None:
+        """Free its memory and go on serving it; runs under way end normally."""
+        resident = self._resident.pop(name, None)
+        if resident is not None:
+            self._measured[name] = (resident.signature, resident.measured)
+            latest = resident.latest
+            self._cold[name] = ColdModel(
+                latest.config,
+                latest.run_ms,
+                resident.load_ms,
+                resident.memory_bytes,
+                measured=True,
+            )
 
     def unload(self, name: str) -> None:
         """Forget ``name``; runs under way end normally. Raises NotFound when unknown."""
         if name not in self._resident and name not in self._folders:
             raise self._unknown(name)
         self._resident.pop(name, None)
-        self._reasons[name] = "unloaded"
+        self._cold.pop(name, None)
+        self._reasons[name] = UNLOADED
+
+    def forget(self, name: str) -> None:
+        """Nobody has it any more, though nobody unloaded it; harmless when unknown."""
+        self._resident.pop(name, None)
+        self._cold.pop(name, None)
+        folder = self._folders.get(name)
+        if folder is not None and not folder.is_dir():
+            del self._folders[name]
+
+    def renewed(
+        self, roots: Sequence[Path], wanted: Callable[[str], bool], *, on_demand: bool = False
+    ) -> ModelRepository:
+        """The repository that follows this one, which stays as it is.
+
+        Models are in memory there that are here and whose folder has not changed (shared), or
+        whose folder has (opened anew); and those new on disk for which ``wanted`` says yes, or
+        declared, where they are loaded ``on_demand``. What was unloaded by hand stays unloaded.
+        Raises ConfigError for anything that is wrong.
+        """
+        after = ModelRepository(roots, tensor_elements_max=self._elements_max, clock=self._clock)
+        after.scan()
+        after._followed = dict(self._resident)
+        after._measured = dict(self._measured)
+        for name, folder in after._folders.items():
+            resident = after._followed.get(name)
+            if resident is None and (self._reasons.get(name) == UNLOADED or not wanted(name)):
+                after._reasons.update({name: UNLOADED} if name in self._reasons else {})
+                continue
+            if resident is not None and resident.signature == signature_of([folder]):
+                after._resident[name] = resident
+            elif on_demand and resident is None:
+                after.declare(name)
+                if after._cold[name].config == (self._cold.get(name) or after._cold[name]).config:
+                    after._cold[name] = self._cold.get(name, after._cold[name])
+            else:
+                after.load(name)
+        return after
+
+    def follows(self, before: ModelRepository, name: str) -> bool:
+        """Whether ``before`` has the model as it had when this one was made from it."""
+        return before._resident.get(name) is self._followed.get(name)
+
+    def take_over(self, name: str, before: ModelRepository) -> None:
+        """As ``before`` has it now, where somebody loaded or unloaded it in the meantime."""
+        resident, cold = before._resident.get(name), before._cold.get(name)
+        if resident is not None:
+            self._resident[name] = resident
+            self._cold.pop(name, None)
+            self._folders.setdefault(name, before._folders[name])
+        elif cold is not None:
+            self._resident.pop(name, None)
+            self._cold[name] = cold
+        elif self._resident.pop(name, None) is not None:
+            self._reasons[name] = UNLOADED
+
+    def follow_no_more(self) -> None:
+        """It is in force: what the one before does no longer matters."""
+        self._followed = {}
+
+    def in_memory(self) -> dict[str, LoadedModel]:
+        """By name, the highest version of each model in memory."""
+        return {name: resident.latest for name, resident in self._resident.items()}
+
+    def present(self) -> dict[str, LoadedModel | ColdModel]:
+        """By name, every model that is served, in memory or on demand."""
+        return {**self._cold, **self.in_memory()}
+
+    def cold(self, name: str) -> ColdModel | None:
+        """What is known of a model that is served without being in memory."""
+        return self._cold.get(name)
+
+    def config(self, name: str) -> ModelConfig:
+        """The config of a model that is served. Raises NotFound."""
+        cold = self._cold.get(name)
+        return cold.config if cold is not None else self.get(name).config
+
+    def memory_bytes(self) -> int:
+        """What all models in memory take, as measured when each was loaded."""
+        return sum(resident.memory_bytes for resident in self._resident.values())
+
+    def idle(self) -> list[str]:
+        """Models in memory without a request under way, the least recently used first."""
+        idle = [(one.used_s, name) for name, one in self._resident.items() if not one.under_way]
+        return [name for _, name in sorted(idle)]
+
+    def used_s(self) -> float:
+        """When the latest request for any model in memory came."""
+        return max((resident.used_s for resident in self._resident.values()), default=0.0)
 
     def get(self, name: str, version: str = "") -> LoadedModel:
         """The model in memory, its highest version unless told. Raises NotFound."""
         resident = self._resident.get(name)
         if resident is None:
+            if name in self._cold:
+                raise NotYetLoaded(f"model {name!r} is {ON_DEMAND}")
             raise self._unknown(name)
         if not version:
             return resident.latest
@@ -117,8 +276,10 @@ class ModelRepository:
         return model
 
     def state(self, name: str) -> str:
-        """READY, LOADING or UNAVAILABLE. A model being reloaded stays READY. Raises NotFound."""
-        if name in self._resident:
+        """READY, LOADING or UNAVAILABLE. A model being reloaded stays READY, and so is one that is
+        loaded on demand. Raises NotFound.
+        """
+        if name in self._resident or name in self._cold:
             return READY
         if name in self._loading:
             return LOADING
@@ -140,7 +301,9 @@ class ModelRepository:
             absent = LOADING if name in self._loading else UNAVAILABLE
             reason = self._reasons.get(name, "not loaded") if absent is UNAVAILABLE else ""
             for version in sorted({*on_disk, *serving}, key=int):
-                if version in serving:
+                if name in self._cold:
+                    rows.append((name, version, READY, ON_DEMAND))
+                elif version in serving:
                     rows.append((name, version, READY, self._reasons.get(name, "")))
                 else:
                     rows.append((name, version, absent, reason))
@@ -155,9 +318,13 @@ class ModelRepository:
         return folder
 
     def _open(self, folder: Path) -> _Resident:
+        began_s = self._clock()
+        signature = signature_of([folder])
         versions = version_names(folder)
         if not versions:
             raise ConfigError(f"{folder}: no version folder; expected {folder.name}/1/model.onnx")
+        measured = self._measured_of(folder.name, signature)
+        before_bytes = self._heap_bytes() if self._heap_bytes is not None else 0
         models = {
             version: load_model(
                 folder,
@@ -165,10 +332,20 @@ class ModelRepository:
                 versions,
                 tensor_elements_max=self._elements_max,
                 clock=self._clock,
+                known=measured.get(version),
             )
             for version in versions
         }
-        return _Resident(models[versions[-1]], models)
+        grown_bytes = self._heap_bytes() - before_bytes if self._heap_bytes is not None else None
+        on_disk_bytes = sum(files_bytes(folder / version) for version in versions)
+        memory_bytes = taken_bytes(grown_bytes, on_disk_bytes)
+        load_ms = (self._clock() - began_s) * 1e3
+        return _Resident(models[versions[-1]], models, signature, load_ms, memory_bytes)
+
+    def _measured_of(self, name: str, signature: Signature) -> Mapping[str, Measured]:
+        """By version, what was found when the same files were in memory before."""
+        known = self._measured.get(name)
+        return known[1] if known is not None and known[0] == signature else {}
 
     def _unknown(self, name: str) -> NotFound:
         shown = name if len(name) <= 64 else f"{name[:61]}..."

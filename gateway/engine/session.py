@@ -134,4 +134,5 @@ def plain(error: Exception) -> str:
     if text.startswith("[ONNXRuntimeError]"):
         text = text.split(" : ", 3)[-1]
     text = _SOURCE_PLACE.sub("", text)
-    return text if len(text) <= 300 else f"{text[:297]}..."
+    # Long ones begin with the signature of a function, and end with what is wrong.
+    return text if len(text) <= 300 else f"{text[:97]}...{text[-200:]}"

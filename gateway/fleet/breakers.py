@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Literal
 
+from gateway.fleet.kept_rows import KeptRows
 from gateway.fleet.tuning import HealthTuning
 
 
@@ -56,6 +57,11 @@ class Breakers:
             for region, zone in places
         ]
         self._regions = [region for region, _ in places]
+
+    def carry_over(self, before: Breakers, kept: KeptRows) -> None:
+        """When the centers that stay last went bad."""
+        for old, new in kept.pairs:
+            self._bad_at[new] = before._bad_at[old]
 
     def mates(self, center: int) -> list[int]:
         """The centers of its region, itself included."""

@@ -13,7 +13,7 @@ error or a cancelled attempt took never teaches an estimate anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -21,7 +21,15 @@ import numpy as np
 
 from gateway.api import F32N, BoolN, Decision, Outcome, Report, Table
 from gateway.fleet.cells import cells_of
-from gateway.fleet.health import REQUEST_FAULTS, SILENT, Health, blames_center, silence_of
+from gateway.fleet.health import (
+    OUTRUN,
+    REQUEST_FAULTS,
+    SILENT,
+    Health,
+    blames_center,
+    silence_of,
+)
+from gateway.fleet.kept_rows import KeptRows
 from gateway.fleet.network import Network
 from gateway.fleet.residuals import Residuals
 from gateway.fleet.service import Service, unknown_model
@@ -30,6 +38,7 @@ from gateway.fleet.tuning import FleetTuning
 from gateway.fleet.work import Work
 
 ABSORBED_AT_ONCE = 256
+OUTRUN_PROOF_MAX = 0.99
 
 
 class Fleet:
@@ -112,11 +121,48 @@ class Fleet:
         self._table.touch_row("resident", name)
         self._table.epoch += 1
 
+    def set_cold(self, name: str, centers: Sequence[int], cold_ms: float, run_ms: float) -> None:
+        """At these centers a request for the model waits ``cold_ms`` until it is loaded; 0: it is
+        in memory. ``run_ms``: its run time as it is known now, which replaces a guess.
+        """
+        if not cold_ms and self._service.profile(name, run_ms):
+            self.residuals.forget(name)
+        self._service.set_cold(name, centers, cold_ms)
+
     def remove_model(self, name: str) -> None:
         """Forget a model; its requests in flight still end normally."""
         self._service.remove_model(name)
         self._resident.rows.pop(name, None)
         self._table.epoch += 1
+
+    def carry_over(self, before: Fleet, kept: KeptRows, now: float) -> None:
+        """Begin with what another fleet has learned of the centers that stay; models are added
+        first. Vantages must be the same. What ``before`` has under way ends there.
+        """
+        self._network.carry_over(before._network, kept, now)
+        self._service.carry_over(before._service, kept, now)
+        self._work.carry_over(before._work, kept)
+        self.residuals.carry_over(before.residuals, kept)
+        mine, its = self._health, before._health
+        if isinstance(mine, Health) and isinstance(its, Health):
+            mine.carry_over(its, kept)
+        for old, new in kept.pairs:
+            self._reported_at[new] = before._reported_at[old]
+            self._answers[new] = before._answers[old]
+            self._errors[new] = before._errors[old]
+            self._cancelled[new] = before._cancelled[old]
+            self._error_rate[new] = before._error_rate[old]
+        self._ticked_at, self._now = before._ticked_at, before._now
+        self._slow_tick_at, self._settled_at = before._slow_tick_at, before._settled_at
+        self._healthy[:] = mine.in_service()
+        for column in ("error_rate", "healthy"):
+            self._table.touch(column)
+        self._table.epoch += 1
+
+    @property
+    def in_flight(self) -> int:
+        """Requests charged and not ended, at all centers."""
+        return sum(self._work.in_flight(center) for center in range(len(self._table)))
 
     # ---- per request ----------------------------------------------------------------------
 
@@ -168,9 +214,13 @@ class Fleet:
         self._work.reported(center, report, now)
 
     def quantile_ms(self, decision: Decision, q: float) -> float:
-        """How long the attempt may take, in ms: a share ``q`` of such attempts takes less."""
-        model = decision.query.model
-        return decision.predicted_ms * self.residuals.quantile_ratio(decision.center, model, q)
+        """How long the attempt may take, in ms: a share ``q`` of such attempts takes less.
+
+        No less than a load, where one is needed: a policy need not have it in its sum.
+        """
+        model, center = decision.query.model, decision.center
+        quantile_ms = decision.predicted_ms * self.residuals.quantile_ratio(center, model, q)
+        return max(quantile_ms, self._service.cold_ms(model, center))
 
     def interval_ms(self, decision: Decision) -> tuple[float, float]:
         """Where 90 % of such attempts end, in ms: [q05, q95]."""
@@ -209,6 +259,10 @@ class Fleet:
         self._health.drain(center, draining=draining)
         self._health_changed(center, stage_changed=True)
 
+    def draining(self, center: int) -> bool:
+        """Whether it was taken out of the choice by hand."""
+        return self._health.conditions[center].draining
+
     def to_probe(self, now: float) -> list[int]:
         """Ejected centers whose probe is due; the caller sends it and calls ``probed``."""
         self._now = now
@@ -225,6 +279,14 @@ class Fleet:
         at = self._now if now is None else now
         return [self._state_of(center, at) for center in range(len(self._table))]
 
+    def stages(self) -> list[str]:
+        """Every center's health in a word, in row order."""
+        return [self._stage(center) for center in range(len(self._table))]
+
+    def why(self, center: int) -> str:
+        """Why a center's health is what it is; empty when there is nothing to say."""
+        return self._why(center, self._now)
+
     # ---- its pieces -----------------------------------------------------------------------
 
     def _not_answered(self, outcome: Outcome) -> None:
@@ -233,7 +295,10 @@ class Fleet:
         self._service.not_measured(center, now)
         if outcome.ending == "cancelled":
             self._cancelled[center] += 1
-            self._unjudged(center)
+            if outcome.reason == OUTRUN and center not in self._on_trial:
+                self._silent(outcome)
+            else:
+                self._unjudged(center)
             return
         self._errors[center] += 1
         if outcome.reason in REQUEST_FAULTS:
@@ -243,14 +308,20 @@ class Fleet:
         self._work.linger(center, outcome.charged_ms)
         self._now = now
         if outcome.reason in SILENT and outcome.report is None:
-            tuning = self._settings.health
-            proof = silence_of(outcome.attempt_ms, outcome.predicted_ms, tuning)
-            changed = self._health.silent(center, proof, now)
+            self._silent(outcome)
         elif blames_center(outcome.reason):
             changed = self._health.erred(center, outcome.reason, now)
+            self._health_changed(center, stage_changed=changed)
         else:
             self._unjudged(center)
-            return
+
+    def _silent(self, outcome: Outcome) -> None:
+        """An attempt ended without a word, by its patience or because another one was faster."""
+        center, self._now = outcome.center, outcome.now
+        proof = silence_of(outcome.attempt_ms, outcome.predicted_ms, self._settings.health)
+        if outcome.reason == OUTRUN:  # it might have answered yet: silence, but no error
+            proof = min(proof, OUTRUN_PROOF_MAX)
+        changed = self._health.silent(center, proof, outcome.now)
         self._health_changed(center, stage_changed=changed)
 
     def _unjudged(self, center: int) -> None:

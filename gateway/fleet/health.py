@@ -12,8 +12,8 @@
 * *Other errors* of the center are summed, S = max(0, S + e - 0.1) with e = 1 for an error
   and 0 for an answer. They eject at 3, but no more than 30 % of a zone or region.
 * *Breakers*: more than half of a zone or region gone bad within a second takes out the rest.
-* *Panic*: while fewer than half of all centers are in service only refusals count. Silence and
-  errors everywhere may be the gateway's own trouble.
+* *Panic*: while fewer than half of all centers are in service, or all that are left are on trial,
+  only refusals count. Silence and errors everywhere may be the gateway's own trouble.
 * A *penalty* lasts a second, doubling with each ejection or unanswered probe that follows
   within ``forgive_s`` of peace, spread by 20 %. When a center that was out answers a request
   (a probe may pass where requests fail), those of its region are probed soon.
@@ -30,6 +30,7 @@ Nothing here knows a table: ``in_service`` says what the column should hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -37,12 +38,22 @@ from numpy.typing import NDArray
 
 from gateway.fleet.breakers import Breakers
 from gateway.fleet.condition import Cause, Condition
+from gateway.fleet.kept_rows import KeptRows
 from gateway.fleet.tuning import HealthTuning
 
 REFUSED = frozenset({"center_down"})
 SILENT = frozenset({"timed_out", "deadline_exceeded"})
+OUTRUN = "outrun"  # called back because a copy elsewhere was faster: silence, as far as it goes
 REQUEST_FAULTS = frozenset(
-    {"invalid_request", "not_found", "too_large", "unsupported_media", "unsupported", "refused"}
+    {
+        "invalid_request",
+        "not_found",
+        "not_here",
+        "too_large",
+        "unsupported_media",
+        "unsupported",
+        "refused",
+    }
 )
 NOT_ITS_FAULT = REQUEST_FAULTS | {"overloaded", "center_busy", "no_center", *SILENT}
 
@@ -80,6 +91,7 @@ class Health:
         self._out: set[int] = set()
         self._drained = 0
         self._standing = len(places)  # neither ejected nor draining
+        self._whole = len(places)  # of these, not on trial either
         self._panic = False
         self._serving = np.ones(len(places), dtype=np.int32)
         self.conditions = [Condition() for _ in places]
@@ -178,9 +190,29 @@ class Health:
         step = -1 if draining else 1
         it.draining = draining
         self._drained -= step
-        if it.stage != "ejected":
-            self._standing += step
+        self._standing += step * (it.stage != "ejected")
+        self._whole += step * (it.stage == "ok")
         return self._settle(center)
+
+    def carry_over(self, before: Health, kept: KeptRows) -> None:
+        """Begin with the conditions of the centers that stay. Whoever was on trial is owed the
+        requests that are under way, since their ends are told elsewhere.
+        """
+        self._breakers.carry_over(before._breakers, kept)
+        for old, new in kept.pairs:
+            it = self.conditions[new] = replace(before.conditions[old])
+            self.troubled[new] = before.troubled[old]
+            if it.stage in ("half_open", "returning"):
+                it.allowed, it.waiting = it.allowed + it.waiting, 0
+                self.on_trial.add(new)
+            if it.stage == "ejected":
+                self._out.add(new)
+        self._drained = sum(it.draining for it in self.conditions)
+        self._standing = sum(it.stage != "ejected" and not it.draining for it in self.conditions)
+        self._whole = sum(it.stage == "ok" and not it.draining for it in self.conditions)
+        self._panic = before._panic  # brought up to date by the first that changes
+        for center in range(len(self.conditions)):
+            self._settle(center)
 
     # ---- what it means --------------------------------------------------------------------
 
@@ -231,6 +263,7 @@ class Health:
         if it.stage == "ok" and now - it.since > self._tuning.forgive_s:
             it.strikes = 0
         it.strikes += 1
+        was_whole = it.stage == "ok"
         it.stage, it.cause, it.since = "ejected", cause, now
         it.allowed = it.waiting = it.round = 0
         it.probe_at = now + self._penalty_s(it.strikes)
@@ -239,6 +272,7 @@ class Health:
         self.on_trial.discard(center)
         if not it.draining:
             self._standing -= 1
+            self._whole -= was_whole
         self._settle(center)
         return True
 
@@ -255,9 +289,10 @@ class Health:
         if it.round > self._tuning.return_max:
             it.stage, it.cause, it.since, it.round = "ok", "", now, 0
             self.on_trial.discard(center)
+            self._whole += not it.draining
         else:
             it.stage, it.allowed = "returning", it.round
-        self._refresh(center)
+        self._settle(center)
         return True
 
     def _ask_mates(self, center: int, now: float) -> None:
@@ -276,7 +311,8 @@ class Health:
     def _settle(self, center: int) -> bool:
         """One center stands or no longer does: is it panic, and who serves?"""
         asked = len(self.conditions) - self._drained
-        panic = self._standing < self._tuning.panic_share * asked
+        few = self._standing < self._tuning.panic_share * asked
+        panic = few or (self._whole == 0 and asked > 0)
         if panic == self._panic:
             return self._refresh(center)
         self._panic = panic

@@ -18,6 +18,7 @@ A path's filter exists from its first answer on. Errors and cancelled attempts t
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from math import sqrt
 from statistics import median
 
@@ -25,6 +26,7 @@ import numpy as np
 
 from gateway.api import F32N, Table
 from gateway.fleet.cells import Cells, cells_of
+from gateway.fleet.kept_rows import KeptRows
 from gateway.fleet.revisit import Revisit, Stage
 from gateway.fleet.tuning import FleetTuning, NetworkTuning
 
@@ -140,6 +142,7 @@ class Network:
         self.offers: set[tuple[int, int]] = set()
         self._city_of, self._rows_of = _cities(table)
         self._speakers: dict[tuple[int, int], int] = {}
+        self._before: tuple[Network, KeptRows, float] | None = None
         self._rtt = table.add_row_table("rtt_ms", "vantage", self._first_row)
 
     def _first_row(self, vantage: int) -> F32N:
@@ -154,7 +157,44 @@ class Network:
         values = np.ascontiguousarray(prior * np.float32(self._tuning.optimism))
         self._published[vantage] = cells_of(values)
         self._paths[vantage] = {}
+        if self._before is not None:
+            self._take_over(vantage, values)
         return values
+
+    def carry_over(self, before: Network, kept: KeptRows, now: float) -> None:
+        """Begin with what was learned of the paths to the centers that stay; vantages are
+        the same. Copied row by row, when one is first asked for.
+        """
+        if before._before is not None:
+            for vantage in before._before[0].vantages:
+                before._rtt.row(vantage)  # or what was not asked for in between would be lost
+            before._before = None
+        self._before = (before, kept, now)
+
+    @property
+    def vantages(self) -> tuple[int, ...]:
+        """Those that something is known of."""
+        return tuple(self._paths)
+
+    def _take_over(self, vantage: int, values: F32N) -> None:
+        assert self._before is not None
+        before, kept, now = self._before
+        known = before._rtt.rows.get(vantage)
+        if known is None:
+            return
+        values[kept.after] = known[kept.before]
+        paths = self._paths[vantage]
+        for old, new in kept.pairs:
+            path = before._paths[vantage].get(old)
+            if path is None:
+                continue
+            mine = paths[new] = copy(path)
+            mine.refused = list(path.refused)
+            if path.revisit is not None:
+                mine.revisit = path.revisit.carried_over(now)
+                self._slow[vantage, new] = mine
+                if (vantage, old) in before.offers:
+                    self.offers.add((vantage, new))
 
     def _first_path(self, vantage: int, center: int, now: float) -> Path:
         self._rtt.row(vantage)

@@ -31,6 +31,7 @@ from statistics import NormalDist
 import numpy as np
 
 from gateway.api import Array, Center
+from gateway.fleet.kept_rows import KeptRows
 
 BUCKETS = 64
 BUCKET_LOG = log(1.07)
@@ -108,6 +109,15 @@ class Pools:
         self.high = np.exp(_blended_log(self._counts, cumulated, HIGH_Q))
         self._tail = np.exp(_blended_log(self._counts, cumulated, TAIL_Q)).tolist()
 
+    def carry_over(self, before: Pools, kept: KeptRows) -> None:
+        """The counts of the places that stay, and what was published of them."""
+        self._halve_at = before._halve_at
+        self._counts[kept.after] = before._counts[kept.before]
+        for name in ("low", "high", "low_before", "high_before"):
+            getattr(self, name)[kept.after] = getattr(before, name)[kept.before]
+        for old, new in kept.pairs:
+            self._tail[new] = before._tail[old]
+
     def quantile_ratio(self, place: int, q: float) -> float:
         """The ratio that a share ``q`` of the answers stay below, 0 < q < 1."""
         if q == TAIL_Q:
@@ -140,6 +150,7 @@ class _Answers:
         self.covered = np.zeros(centers, dtype=np.int64)
         self.late_ms = np.zeros(centers)
         self.early_ms = np.zeros(centers)
+        self.attempts_ms = np.zeros(centers)
 
     def absorb(self, values: Array, place_of: Array) -> tuple[int, float]:
         """Count answers, float64[K, 3] as in ``learn``; what is no ratio is left out.
@@ -161,6 +172,7 @@ class _Answers:
         self.covered += np.bincount(center[within], minlength=n)
         self.late_ms += np.bincount(center, np.maximum(error_ms, 0.0), minlength=n)
         self.early_ms += np.bincount(center, np.maximum(-error_ms, 0.0), minlength=n)
+        self.attempts_ms += np.bincount(center, values[:, 2], minlength=n)
         self.pools.count(places, logs)
         return len(values), float(np.abs(logs).sum())
 
@@ -180,6 +192,7 @@ class Residuals:
     def __init__(self, centers: Sequence[Center], *, models_max: int = MODELS_MAX) -> None:
         places = places_of(centers)
         numbers = {place: number for number, place in enumerate(dict.fromkeys(places))}
+        self._numbers = numbers
         self._place_of = np.array([numbers[place] for place in places], dtype=np.intp)
         self._places = len(numbers)
         self._models_max = max(1, min(models_max, CELLS_MAX // max(1, len(centers))))
@@ -219,12 +232,38 @@ class Residuals:
         place = self._place_of.item(center)
         return answers.pools.low.item(place), answers.pools.high.item(place)
 
+    def attempts(self) -> tuple[Array, Array]:
+        """By center, so far: int64[N] answers, float64[N] the sum of their attempt times in ms."""
+        self.absorb()
+        answers = np.zeros(len(self._place_of), dtype=np.int64)
+        attempts_ms = np.zeros(len(self._place_of))
+        for each in self._models.values():
+            answers += each.answers
+            attempts_ms += each.attempts_ms
+        return answers, attempts_ms
+
     def forget(self, model: str) -> None:
         """Begin the pools of a model anew: it is another one, or gone. Accounts stay."""
         self.absorb()
         answers = self._models.get(model)
         if answers is not None:
             answers.pools = Pools(self._places)
+
+    def carry_over(self, before: Residuals, kept: KeptRows) -> None:
+        """Begin with the pools of places that stay, and the accounts of centers that do."""
+        before.absorb()
+        places = [
+            (number, self._numbers[place])
+            for place, number in before._numbers.items()
+            if place in self._numbers
+        ]
+        old, new = np.array(places, dtype=np.intp).reshape(-1, 2).T
+        for model, answers in before._models.items():
+            mine = self._of(model)
+            mine.pools.carry_over(answers.pools, KeptRows(old, new))
+            for name in ("answers", "covered", "late_ms", "early_ms", "attempts_ms"):
+                getattr(mine, name)[kept.after] = getattr(answers, name)[kept.before]
+        self._answers, self._error_log_sum = before._answers, before._error_log_sum
 
     def by_model(self) -> dict[str, Account]:
         """The accounts so far; models beyond a bound are counted together as ``other``."""

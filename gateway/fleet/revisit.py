@@ -11,6 +11,7 @@ until one request is charged to it (``TAKEN``); the answer settles it, or double
 
 from __future__ import annotations
 
+from copy import copy
 from enum import Enum
 
 
@@ -56,3 +57,10 @@ class Revisit:
         """The request that looked was cancelled or failed; look again later."""
         self.due_at = now + self.wait_s
         self.stage = Stage.WAITING
+
+    def carried_over(self, now: float) -> Revisit:
+        """A copy for another table; a look that is under way will be told to this one alone."""
+        mine = copy(self)
+        if mine.stage is Stage.TAKEN:
+            mine.not_measured(now)
+        return mine

@@ -14,20 +14,29 @@ Theory of operation. ``service_ms[model][center]`` = run_ms × declared speed ×
 * A center much slower than the fleet's median gets no more answers; it is looked at again
   with one request at a time (see ``revisit``).
 
+* Where a model has to be loaded first, its row says what a request then waits: execution and
+  load together. What is charged to a center, and learned, is the execution alone: who waits for
+  a load takes no slot.
+
 An answer weighs m / (m + 0.3 ms): the scheduling noise of a tiny model says little. Readers
 see rows that are rewritten only when a factor moved noticeably. Errors teach nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from math import exp, inf, log, sqrt
 
 import numpy as np
 
 from gateway.api import Array, NotFound, Table
 from gateway.fleet.cells import Cells, cells_of
+from gateway.fleet.kept_rows import KeptRows
+from gateway.fleet.model_times import ModelTimes
+from gateway.fleet.pace import Pace
 from gateway.fleet.revisit import Revisit, Stage
-from gateway.fleet.tuning import FleetTuning, ServiceTuning
+from gateway.fleet.tuning import FleetTuning
 
 SERVICE_MS_MIN = 1e-3
 SERVICE_MS_MAX = 1e6
@@ -36,134 +45,6 @@ SERVICE_MS_MAX = 1e6
 def unknown_model(name: str) -> Array:
     """No row is made for a model nobody added. Raises NotFound."""
     raise NotFound(f"model {name!r} is not known to the fleet; add it (load it) first")
-
-
-class Pace:
-    """One center's log factor: fast and slow average, and what is published."""
-
-    __slots__ = (
-        "alarm",
-        "answers",
-        "before",
-        "fast",
-        "floor",
-        "last",
-        "published",
-        "settled_answers",
-        "slow",
-        "suspect_at",
-    )
-
-    def __init__(self, tuning: ServiceTuning) -> None:
-        self.floor = log(tuning.fastest)
-        self.alarm = tuning.peak
-        self.fast = 0.0
-        self.slow = 0.0
-        self.last = 0.0
-        self.before = 0.0
-        self.published = 0.0
-        self.answers = 0
-        self.settled_answers = 0
-        self.suspect_at = -1e9
-
-    def learn(self, ratio: float, weight: float, now: float, tuning: ServiceTuning) -> bool:
-        """Take in one log(observed/expected); True when the fast average stands out."""
-        fast = self.fast
-        if ratio > fast + tuning.suspect:
-            if now - self.suspect_at < tuning.spacing_s:
-                return False
-            self.suspect_at = now
-        low, high = self.before, self.last
-        self.before, self.last = high, ratio
-        if low > high:
-            low, high = high, low
-        middle = high if ratio > high else low if ratio < low else ratio
-        self.fast = fast = fast + weight * tuning.fast_gain * (middle - fast)
-        self.answers += 1
-        return fast > self.alarm or self.published > self.alarm
-
-    def settle(self, elapsed_s: float, tuning: ServiceTuning) -> None:
-        """Let the slow average follow the fast one; a peak no answer confirms fades."""
-        fresh = self.answers - self.settled_answers
-        self.settled_answers = self.answers
-        gap = self.fast - self.slow
-        if fresh:
-            pace_s = tuning.slow_s if gap > -tuning.suspect else tuning.fade_s
-            gain = max(elapsed_s / (elapsed_s + pace_s), fresh / (self.answers + tuning.warm_up))
-            self.slow += gain * gap
-        elif gap > 0.0:
-            self.fast -= gap * elapsed_s / (elapsed_s + tuning.fade_s)
-        self.alarm = self.slow + tuning.peak
-
-    def believed(self) -> float:
-        """The log factor now believed."""
-        value = self.fast if self.fast > self.alarm else self.slow
-        return max(value, self.floor)
-
-    def relax(self, by: float) -> None:
-        """A model's factor took over ``by``: give back what this center held of it."""
-        peak = self.alarm - self.slow
-        self.fast = _towards_zero(self.fast, by)
-        self.slow = _towards_zero(self.slow, by)
-        self.last = _towards_zero(self.last, by)
-        self.before = _towards_zero(self.before, by)
-        self.published = _towards_zero(self.published, by)
-        self.alarm = self.slow + peak
-
-    def restart(self, ratio: float, tuning: ServiceTuning) -> None:
-        """Believe this value: a center that was slow is back."""
-        self.fast = self.slow = self.last = self.before = ratio
-        self.alarm = ratio + tuning.peak
-
-
-def _towards_zero(value: float, by: float) -> float:
-    """``value`` - ``by``, but never past zero nor away from it."""
-    if by > 0.0:
-        return max(value - by, min(value, 0.0))
-    return min(value - by, max(value, 0.0))
-
-
-class ModelTimes:
-    """One model: its published row, and what its answers say of its profile."""
-
-    __slots__ = (
-        "answers",
-        "declared",
-        "expected",
-        "factor",
-        "published",
-        "ratio",
-        "row",
-        "settled_answers",
-        "spread",
-        "squared",
-    )
-
-    def __init__(self, declared: Array) -> None:
-        self.declared = declared
-        self.squared = 0.0  # mean squared log deviation
-        self.spread: Array = np.zeros(len(declared), dtype=np.float32)  # its root, as published
-        self.factor = 0.0
-        self.answers = 0
-        self.settled_answers = 0
-        self.row: Array = declared.astype(np.float32)
-        self.published: Cells = cells_of(self.row)
-        self.expected: list[float] = declared.tolist()  # declared × α, before φ
-        self.ratio: list[float | None] = [None] * len(declared)
-
-    def common(self, centers: int) -> float:
-        """Median over centers of the log ratio; 0 when fewer than ``centers`` answered."""
-        seen = [ratio for ratio in self.ratio if ratio is not None]
-        return float(np.median(seen)) if len(seen) >= centers else 0.0
-
-    def shift(self, by: float, factor_max: float) -> float:
-        """Move the model's log factor, within its bound; returns by how much."""
-        bound = log(factor_max)
-        factor = min(max(self.factor + by, -bound), bound)
-        by, self.factor = factor - self.factor, factor
-        self.expected = (self.declared * exp(factor)).tolist()
-        self.ratio = [None if ratio is None else ratio - by for ratio in self.ratio]
-        return by
 
 
 class Service:
@@ -196,10 +77,10 @@ class Service:
         """Begin from the profile; a model added again begins anew, in the same row."""
         if not 0.0 < run_ms < SERVICE_MS_MAX:
             raise ValueError(f"model {name!r}: run_ms is {run_ms}, expected a time above 0 in ms")
-        times = ModelTimes(run_ms * self._factors)
+        times = ModelTimes(run_ms, self._factors)
         old = self._models.get(name)
         if old is not None:
-            times.row, times.published = old.row, old.published
+            times.takes_row(old)
             times.spread = old.spread
             times.spread.fill(0.0)
         self._models[name] = times
@@ -216,6 +97,31 @@ class Service:
         self.published.pop(name, None)
         self._rows.rows.pop(name, None)
         self._spreads.rows.pop(name, None)
+
+    def set_cold(self, name: str, centers: Sequence[int], cold_ms: float) -> None:
+        """A request for the model at these centers waits so long for a load; 0: for none."""
+        times = self._models.get(name)
+        if times is not None:
+            times.set_cold(centers, cold_ms)
+            self.published[name] = times.published
+            self._table.touch_row("service_ms", name)
+
+    def cold_ms(self, name: str, center: int) -> float:
+        """What a request waits there for a load, in ms."""
+        times = self._models.get(name)
+        return 0.0 if times is None or times.cold_ms is None else float(times.cold_ms[center])
+
+    def profile(self, name: str, run_ms: float) -> bool:
+        """It has been measured for the first time: True when that replaced a guess."""
+        times = self._models.get(name)
+        if times is None or times.answers or times.run_ms == run_ms:
+            return False
+        cold_ms = times.cold_ms
+        self.add_model(name, run_ms)
+        if cold_ms is not None:
+            for center in np.flatnonzero(cold_ms).tolist():
+                self.set_cold(name, (center,), float(cold_ms[center]))
+        return True
 
     # ---- learning -------------------------------------------------------------------------
 
@@ -324,7 +230,7 @@ class Service:
         if not self._models:
             return np.zeros(len(self._table))
         weights = [times.answers + 1e-3 for times in self._models.values()]
-        rows = [times.row for times in self._models.values()]
+        rows = [times.execution_ms for times in self._models.values()]
         mean: Array = np.average(np.stack(rows).astype(np.float64), axis=0, weights=weights)
         return mean
 
@@ -334,6 +240,30 @@ class Service:
         if revisit is None or pace is None:
             return ""
         return f"{exp(pace.published - revisit.usual):.1f} times slower than the fleet's median"
+
+    def carry_over(self, before: Service, kept: KeptRows, now: float) -> None:
+        """Begin with what was learned of the centers that stay, and of the models that both
+        know by the same profile.
+        """
+        for name, times in self._models.items():
+            old = before._models.get(name)
+            if old is not None and times.same_profile(old, kept):
+                times.carry_over(old, kept)
+                self._table.touch_row("service_spread", name)
+        for row_before, row in kept.pairs:
+            pace = before._paces[row_before]
+            if pace is None:
+                continue
+            mine = self._paces[row] = copy(pace)
+            self._active.append((row, mine))
+            self._shown[row] = before._shown[row_before]
+            revisit = before.slow.get(row_before)
+            if revisit is not None:
+                self.slow[row] = revisit.carried_over(now)
+            if row_before in before.offers:
+                self.offers.add(row)
+        self._settled_at = before._settled_at
+        self._show_all()
 
     # ---- its pieces -----------------------------------------------------------------------
 
@@ -427,10 +357,10 @@ class Service:
         self._speed[center] = factor * float(self._factors[center])
         self._table.touch("speed")
         for name, times in self._models.items():
-            times.published[center] = times.expected[center] * factor
+            times.write(center, times.expected[center] * factor)
             self._table.touch_row("service_ms", name)
 
     def _rewrite(self, name: str, times: ModelTimes) -> None:
         """Write one model's factor into its row."""
-        times.row[:] = times.expected * np.exp(self._shown)
+        times.write_all(np.exp(self._shown))
         self._table.touch_row("service_ms", name)

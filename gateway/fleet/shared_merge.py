@@ -24,6 +24,7 @@ import numpy as np
 from gateway.api import Array
 from gateway.fleet.condition import Condition
 from gateway.fleet.health import Health
+from gateway.fleet.kept_rows import KeptRows
 from gateway.fleet.shared_cells import CellsReader, CellsWriter
 from gateway.fleet.shared_endings import Listener, Told, What
 from gateway.fleet.shared_means import recent_weights, weighted_means
@@ -32,10 +33,10 @@ from gateway.fleet.tuning import HealthTuning
 
 MERGE_S = 0.010
 NOBODY = -1
-LEARNED = (
-    *("rtt_merged", "rtt_known", "pace_merged", "pace_known"),
-    *("merged_key", "factor_merged", "factor_known"),
-)
+OF_PATHS = ("rtt_merged", "rtt_known")
+OF_CENTERS = ("pace_merged", "pace_known")
+OF_MODELS = ("merged_key", "factor_merged", "factor_known")
+"""What was learned, by what its rows are of."""
 
 
 class Merger:
@@ -134,9 +135,16 @@ class Merger:
         self._paths_told[seat].forget()
         self._publish_health()
 
-    def carry_over(self, before: SharedTable) -> None:
-        """Publish what was learned over another table of the same centers and vantages."""
-        for name in LEARNED:
+    def carry_over(self, before: SharedTable, kept: KeptRows, vantages: int) -> None:
+        """Publish what was learned over another table, of the centers that stay and of as many
+        vantages as are the same, from the first on.
+        """
+        for name in OF_PATHS:
+            known = before[name][:vantages][:, kept.before]
+            self._shared[name][:vantages, kept.after] = known
+        for name in OF_CENTERS:
+            self._shared[name][kept.after] = before[name][kept.before]
+        for name in OF_MODELS:
             self._shared[name][...] = before[name]
 
     def _take_in(self, seat: int, told: Told, now: float) -> None:

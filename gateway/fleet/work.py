@@ -36,6 +36,7 @@ import numpy as np
 
 from gateway.api import Array, Report, Table
 from gateway.fleet.cells import cells_of
+from gateway.fleet.kept_rows import KeptRows
 from gateway.fleet.tuning import WorkTuning
 
 SLOTS_MAX = 1_000_000
@@ -190,6 +191,20 @@ class Work:
         """Predicted service time of others there now."""
         return self._foreign_ms[center]
 
+    def carry_over(self, before: Work, kept: KeptRows) -> None:
+        """Begin with what is known of others' work. What is under way of ours at this moment
+        stays charged where it was charged; here it counts as foreign, and ages.
+        """
+        for old, new in kept.pairs:
+            if before._slots[old] != max(1, before._table.centers[old].slots):
+                self._set_slots(new, before._slots[old])  # as the center itself reported
+            self._peak[new] = before._peak[old]
+        self._others.carry_over(before._others, kept)
+        for old, new in kept.pairs:
+            if before._count[old]:
+                self._others.add(new, before._own[old], before._count[old])
+        self._write_all()
+
     # ---- its pieces -----------------------------------------------------------------------
 
     def _wait_ms(self, center: int) -> float:
@@ -273,11 +288,18 @@ class _Others:
         usual[center] += share * (work_ms - usual[center])
         self.any = True
 
-    def add(self, center: int, work_ms: float) -> None:
-        """One request more, for as long as such things last."""
-        self.requests[center] += 1.0
+    def add(self, center: int, work_ms: float, requests: int = 1) -> None:
+        """So many requests more, for as long as such things last."""
+        self.requests[center] += requests
         self.work_ms[center] += work_ms
         self.any = True
+
+    def carry_over(self, before: _Others, kept: KeptRows) -> None:
+        """What was believed of the centers that stay."""
+        self._believed[:, kept.after] = before._believed[:, kept.before]
+        self._usual[:, kept.after] = before._usual[:, kept.before]
+        self._heard_array[kept.after] = before._heard_array[kept.before]
+        self.any = self.any or before.any
 
     def fade(self, elapsed_s: float) -> None:
         """What is believed ages toward what is usual; below ``foreign_ms_gone`` it is 0."""

@@ -21,7 +21,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +56,10 @@ class GatewayOptions:
 
     def toml(self) -> str:
         """The config file: both ports picked by the kernel."""
+        return toml_text(self.sections())
+
+    def sections(self) -> dict[str, dict[str, object]]:
+        """What the config file says, by section."""
         sections: dict[str, dict[str, object]] = {
             "server": {"port": 0, "admin_port": 0},
             "network": {
@@ -74,7 +78,7 @@ class GatewayOptions:
             sections["models"] = {"dirs": [str(folder.resolve()) for folder in self.models]}
         if self.policy:
             sections["routing"] = {"policy": self.policy}
-        return "\n".join(_table(name, keys) for name, keys in sections.items())
+        return sections
 
 
 class _Announced(msgspec.Struct, frozen=True):
@@ -157,7 +161,7 @@ class GatewayProcess:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=printed,
                     stderr=printed,
-                    preexec_fn=_die_with_parent(),
+                    preexec_fn=die_with_parent(),
                 )
             except OSError as error:
                 raise ConfigError(
@@ -208,7 +212,12 @@ class GatewayDied(NearwayError):
     """The gateway under test ended while it was measured; there is nothing to judge."""
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def toml_text(sections: Mapping[str, Mapping[str, object]]) -> str:
+    """A config file of these sections; values are strings, numbers, booleans and lists."""
+    return "\n".join(_table(name, keys) for name, keys in sections.items())
+
+
+def die_with_parent() -> Callable[[], None] | None:
     """What the child runs before it becomes the gateway; None where the kernel can't do it.
 
     The library is loaded in the parent: between fork and exec only the call itself is made.
@@ -226,7 +235,7 @@ def _die_with_parent() -> Callable[[], None] | None:
     return ask_kernel
 
 
-def _table(name: str, keys: dict[str, object]) -> str:
+def _table(name: str, keys: Mapping[str, object]) -> str:
     # JSON's strings, numbers, booleans and lists of strings are TOML's too.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
     return "\n".join([f"[{name}]", *lines, ""])

@@ -38,7 +38,8 @@ WARM_WAIT_S = 5.0
 
 @dataclass(slots=True)
 class Ended:
-    """How a request ended. ``timing`` and ``center`` are header values, empty when absent."""
+    """How a request ended. ``timing`` and ``center`` are header values, empty when absent;
+    ``body`` is there where the pool keeps every one."""
 
     token: int
     status: int
@@ -46,6 +47,7 @@ class Ended:
     at_s: float
     timing: bytes
     center: bytes
+    body: bytes = b""
 
 
 class Request:
@@ -147,7 +149,9 @@ class Connection(asyncio.Protocol):
             until_closed = exc is None and self._head_done and not self._framed
             if until_closed:
                 self._pool.keep(self._kept)
-                self._pool.ended(request, self._status, "", now, self._timing, self._center)
+                self._pool.ended(
+                    request, self._status, "", now, self._timing, self._center, self._kept
+                )
             else:
                 self._pool.ended(request, NO_ANSWER, "lost", now)
         self._pool.lost(self)
@@ -186,13 +190,14 @@ class Connection(asyncio.Protocol):
     def _answered(self, request: Request, now: float) -> None:
         """The answer is whole: tell, then take the next request or stay idle."""
         status, timing, center, keep = self._status, self._timing, self._center, self._keep
+        body, self._kept = self._kept, b""
         self._request = None
         self._reset()
         if self._pool.keeping:
-            self._pool.keep(self._kept)
+            self._pool.keep(body)
         if not keep:
             self.abandon()
-        self._pool.ended(request, status, "", now, timing, center)
+        self._pool.ended(request, status, "", now, timing, center, body)
         if keep:
             self._pool.idle(self)
 
@@ -210,7 +215,10 @@ class Pool:
         endpoint: Endpoint,
         listener: Callable[[Ended], None],
         limits: Limits | None = None,
+        *,
+        keep_bodies: bool = False,
     ) -> None:
+        """``keep_bodies``: the listener gets the body of every answer, not of none."""
         self.limits = limits or Limits()
         self.open_peak = 0
         self.first_body = b""
@@ -225,6 +233,7 @@ class Pool:
         self._line: deque[Request] = deque()
         self._dues: deque[Request] = deque()
         self.keeping = True
+        self._keep_bodies = keep_bodies
         self._closed = False
         self._sweep_timer = loop.call_later(SWEEP_S, self._sweep)
 
@@ -278,6 +287,7 @@ class Pool:
         at_s: float,
         timing: bytes = b"",
         center: bytes = b"",
+        body: bytes = b"",
     ) -> None:
         """Tell the listener, once a request."""
         if request.done:
@@ -285,13 +295,15 @@ class Pool:
         request.done = True
         request.connection = None
         request.head = request.body = b""
-        self._listener(Ended(request.token, status, kind, at_s, timing, center))
+        if not self._keep_bodies:
+            body = b""
+        self._listener(Ended(request.token, status, kind, at_s, timing, center, body))
 
     def keep(self, body: bytes) -> None:
-        """The first whole answer's body is kept, all others are only counted."""
-        if self.keeping:
-            self.keeping = False
+        """The first whole answer's body is kept, all others are only counted, unless told."""
+        if not self.first_body:
             self.first_body = body
+        self.keeping = self._keep_bodies
 
     def opened(self, connection: Connection) -> None:
         """A new connection is ready for its first request."""

@@ -18,7 +18,7 @@ import gc
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,7 +26,7 @@ import numpy as np
 
 from gateway.api import ConfigError
 from gateway.measure.http_client import Ended, Endpoint, Limits, Pool
-from gateway.measure.samples import F64, I32, PARTS, UNKNOWN_CENTER, Samples
+from gateway.measure.samples import F64, I32, PARTS, UNKNOWN_CENTER, WRONG, Samples
 from gateway.wan.awake import awake
 from gateway.wan.delay_line import DelayLine
 from gateway.wire.server_timing import parse_server_timing
@@ -37,6 +37,8 @@ PROGRESS_S = 0.5
 JOINED_BYTES_MAX = 8 * 1024 * 1024
 """Up to this many bytes in all, head and body are joined beforehand: one write a request."""
 
+Check = Callable[[int, int, bytes], int]
+"""Called with a request's variant, the answer's status and body; returns the status to count."""
 Progress = Callable[[int, int, float], None]
 """Called with requests ended, requests planned, seconds since the start."""
 
@@ -68,30 +70,43 @@ class Plan:
     origin_header: str = "x-nearway-origin"
     limits: Limits = field(default_factory=Limits)
     connections_warm: int = 32
+    bodies: tuple[bytes, ...] = ()
+    """Several bodies of one length instead of ``body``; ``variant`` indexes them."""
+    variant: I32 | None = None
+    check: Check | None = None
+    polls: bool = True
+    """The loop never sleeps: exact, at the price of a core."""
 
 
 async def drive(
-    plan: Plan, *, progress: Progress | None = None, timer: Timer | None = None
+    plan: Plan,
+    *,
+    progress: Progress | None = None,
+    timer: Timer | None = None,
+    on_start: Callable[[float], None] | None = None,
 ) -> Samples:
     """Send the whole plan and return a row for every request, warm-up included.
 
-    ``timer`` (default a ``DelayLine`` of the running loop) decides when. Raises ConfigError
+    ``timer`` (default a ``DelayLine`` of the running loop) decides when. ``on_start`` is told
+    the instant, of the timer's clock, that the plan's times count from. Raises ConfigError
     when a name or header can't stand in an HTTP head.
     """
     loop = asyncio.get_running_loop()
     if timer is None:
         line = DelayLine(loop)
         try:
-            return await drive(plan, progress=progress, timer=line)
+            return await drive(plan, progress=progress, timer=line, on_start=on_start)
         finally:
             line.close()
     run = _Run(plan, timer, loop.create_future())
-    pool = Pool(loop, plan.endpoint, run.ended, plan.limits)
+    pool = Pool(loop, plan.endpoint, run.ended, plan.limits, keep_bodies=plan.check is not None)
     reports = _report(loop, run, progress) if progress else None
     try:
         await pool.warm(plan.connections_warm)
-        with _collector_off(), awake(loop):
+        with _collector_off(), awake(loop) if plan.polls else nullcontext():
             run.start(pool)
+            if on_start is not None:
+                on_start(run.start_s)
             await run.finished
     finally:
         if reports:
@@ -105,13 +120,16 @@ def request_bytes(plan: Plan) -> tuple[list[bytes], bytes]:
 
     Where it costs little memory the body is joined to every head, and nothing is left to write.
     """
+    sizes = {len(body) for body in plan.bodies} or {len(plan.body)}
+    if len(sizes) > 1:
+        raise ConfigError(f"the bodies of a run have one length, got {sorted(sizes)} bytes")
     fixed = {
         "Host": plan.endpoint.authority,
         "Content-Type": "application/json",
         **plan.headers,
-        "Content-Length": str(len(plan.body)),
+        "Content-Length": str(sizes.pop()),
     }
-    joins = len(plan.body) * len(plan.origins) <= JOINED_BYTES_MAX
+    joins = not plan.bodies and len(plan.body) * len(plan.origins) <= JOINED_BYTES_MAX
     joined, after = (plan.body, b"") if joins else (b"", plan.body)
     target = plan.endpoint.prefix + plan.path
     if any(c <= " " or c == "\x7f" for c in target):
@@ -148,6 +166,9 @@ class _Run:
         self._plan = plan
         self._timer = timer
         self._heads, self._body = request_bytes(plan)
+        self._bodies = plan.bodies
+        self._check = plan.check
+        self._variant: list[int] = [] if plan.variant is None else plan.variant.tolist()
         self._next = 0
         self._due_s: list[float] = []
         self._origin: list[int] = plan.origin.tolist()
@@ -174,20 +195,24 @@ class _Run:
         at = self._next
         self._next = at + 1
         self._sent_s[at] = self._timer.now()
-        self._pool.send(at, self._heads[self._origin[at]], self._body)
+        body = self._bodies[self._variant[at]] if self._bodies else self._body
+        self._pool.send(at, self._heads[self._origin[at]], body)
         if at + 1 < self.count:
             self._timer.call_at(self._due_s[at + 1], self._send)
 
     def ended(self, ended: Ended) -> None:
         """The pool's listener."""
         at, status = ended.token, ended.status
+        if self._check is not None:
+            status = self._check(self._variant[at], status, ended.body)
         self._ended_s[at] = ended.at_s
         self._status[at] = status
         self._timing[at] = ended.timing
         if ended.center:
             self._center[at] = self._centers.setdefault(ended.center, len(self._centers))
         if not 200 <= status < 300:
-            self._kinds[ended.kind or f"http_{status}"] += 1
+            kind = "wrong" if status == WRONG else ended.kind or f"http_{status}"
+            self._kinds[kind] += 1
         self.done += 1
         if self.done == self.count and not self.finished.done():
             self.finished.set_result(None)

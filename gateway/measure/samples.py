@@ -23,6 +23,8 @@ NO_ANSWER = 0
 """Status of a request whose connection failed or whose answer was not HTTP."""
 TIMED_OUT = -1
 """Status of a request whose answer did not come within the generator's timeout."""
+WRONG = -2
+"""Status of a request whose answer came and was not the right one."""
 UNKNOWN_CENTER = -1
 
 PARTS = ("gateway_ms", "network_ms", "queue_ms", "service_ms")
@@ -38,7 +40,7 @@ class Samples:
     origin: I32
     """Index into ``origins``."""
     status: I32
-    """HTTP status; 0 = no answer (connection error), -1 = timeout."""
+    """HTTP status; 0 = no answer (connection error), -1 = timeout, -2 = a wrong answer."""
     client_total_ms: F64
     """From the intended instant to the answer's last byte (or to giving up)."""
     client_ms: F64

@@ -16,7 +16,7 @@ import os
 import platform
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -31,8 +31,10 @@ from gateway.config.fleet_file import load_fleet
 from gateway.measure.accountability import NOTHING_TOLD, Accountability, accountability_of
 from gateway.measure.blame import Expected
 from gateway.measure.bodies import binary_form
+from gateway.measure.chaos.episode import Episode, Trouble
+from gateway.measure.chaos.verifying import staged
 from gateway.measure.cores import give_way, on, share_out
-from gateway.measure.gateway_process import GatewayOptions, GatewayProcess
+from gateway.measure.gateway_process import GatewayProcess
 from gateway.measure.load import LoadPlan, run_plan, with_body
 from gateway.measure.noise import LoopState, witnesses
 from gateway.measure.open_loop import drive
@@ -98,6 +100,8 @@ class VerifyResult:
     """Requests of the service area by latency."""
     prediction: Accountability = NOTHING_TOLD
     """Predicted against actual, warm-up included, as the gateway itself keeps it."""
+    chaos: Episode | None = None
+    """What faults did meanwhile."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers; null where a number is not finite."""
@@ -127,9 +131,9 @@ async def verify(plan: VerifyPlan, progress: Progress | None = None) -> VerifyRe
     areas = surveyed(plan, centers)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     tell("start the gateway", 0.0)
-    async with _gateway(plan) as (url, admin_url, check_alive):
-        samples, timer, says = await _measure(plan, areas[0], url, admin_url, tell)
-        check_alive()
+    async with _standing(plan, centers) as standing:
+        samples, timer, says, chaos = await _measure(plan, areas[0], standing, tell)
+        standing.check_alive()
     tell("judge", 0.0)
     case = case_of(plan, samples, areas, centers, timer=timer, loop=says.loop, run_ms=says.run_ms)
     edges, counts = latency_histogram(case)
@@ -150,6 +154,7 @@ async def verify(plan: VerifyPlan, progress: Progress | None = None) -> VerifyRe
         edges,
         counts,
         says.prediction,
+        chaos,
     )
 
 
@@ -226,14 +231,17 @@ def latency_histogram(case: Case) -> tuple[list[float], list[int]]:
 
 
 async def _measure(
-    plan: VerifyPlan, area: ServiceArea, url: str, admin_url: str, tell: Progress
-) -> tuple[Samples, Noise, _GatewaySays]:
+    plan: VerifyPlan, area: ServiceArea, standing: _Standing, tell: Progress
+) -> tuple[Samples, Noise, _GatewaySays, Episode | None]:
     tell("try one request", 0.0)
-    load = await with_body(load_plan(plan, area, url))
+    load = await with_body(load_plan(plan, area, standing.url))
     if plan.wire == "binary":
         body, headers = binary_form(load.body or b"")
         load = replace(load, body=body, headers={**load.headers, **headers})
-    before = await _state(admin_url)
+    before = await _state(standing.admin_url)
+    run, trouble = run_plan(load, plan.rate), standing.trouble
+    if trouble is not None:
+        run = trouble.asked(run)
 
     def heard(done: int, planned: int, elapsed_s: float) -> None:
         words = "warm up" if elapsed_s < plan.warmup_s else "measure"
@@ -241,21 +249,36 @@ async def _measure(
 
     with on(share_out()[0]), TimerProbe() as probe:
         give_way()
-        samples = await drive(run_plan(load, plan.rate), progress=heard)
-    after = await _state(admin_url)
-    return samples, probe.noise, gateway_says(before, after, plan.model)
+        begin = None if trouble is None else trouble.begin
+        samples = await drive(run, progress=heard, on_start=begin)
+    chaos = None if trouble is None else await trouble.end(samples)
+    after = await _state(standing.admin_url)
+    return samples, probe.noise, gateway_says(before, after, plan.model), chaos
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The gateway under test; ``trouble``: what is to happen to it and its centers."""
+
+    url: str
+    admin_url: str
+    check_alive: Callable[[], None] = lambda: None
+    trouble: Trouble | None = None
 
 
 @asynccontextmanager
-async def _gateway(plan: VerifyPlan) -> AsyncIterator[tuple[str, str, Callable[[], None]]]:
-    """(url, admin url, a check that it still lives) of the gateway under test."""
+async def _standing(plan: VerifyPlan, centers: Sequence[Center]) -> AsyncIterator[_Standing]:
     if plan.url:
-        yield plan.url, plan.admin_url, lambda: None
+        yield _Standing(plan.url, plan.admin_url)
         return
     async with AsyncExitStack() as stack:
+        if plan.chaos is not None:
+            stage, trouble = await staged(plan, plan.chaos, centers, stack)
+            yield _Standing(stage.url, stage.admin_url, trouble=trouble)
+            return
         with on(share_out()[1]):
-            process = await stack.enter_async_context(GatewayProcess(gateway_options(plan)))
-        yield process.url, process.admin_url, process.check_alive
+            process = await stack.enter_async_context(GatewayProcess(plan.gateway_options))
+        yield _Standing(process.url, process.admin_url, process.check_alive)
 
 
 def load_plan(plan: VerifyPlan, area: ServiceArea, url: str) -> LoadPlan:
@@ -271,12 +294,6 @@ def load_plan(plan: VerifyPlan, area: ServiceArea, url: str) -> LoadPlan:
         seed=plan.seed,
         target_ms=plan.target_ms,
     )
-
-
-def gateway_options(plan: VerifyPlan) -> GatewayOptions:
-    """The plan's part that is the gateway's config."""
-    shared = {field.name for field in fields(GatewayOptions)}
-    return GatewayOptions(**{name: getattr(plan, name) for name in shared})
 
 
 def gateway_says(before: dict[str, Any], after: dict[str, Any], model: str) -> _GatewaySays:

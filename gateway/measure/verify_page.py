@@ -10,6 +10,7 @@ import math
 
 from gateway.measure.accountability import predictions_section
 from gateway.measure.blame import PART_NAMES
+from gateway.measure.chaos.report import section
 from gateway.measure.charts import Marker, Section, Table, histogram, page, stacked_bars
 from gateway.measure.city_results import CityResult, NearestSet
 from gateway.measure.intervals import Interval
@@ -46,6 +47,7 @@ def verify_page(result: VerifyResult) -> str:
         _parts(result),
         _knife_edge(result),
         predictions_section(result.prediction),
+        *([] if result.chaos is None else [section((result.chaos,))]),
         _noise(result),
         _method(result),
         _every_city(result),

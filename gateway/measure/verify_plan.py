@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.api import ConfigError
+from gateway.measure.gateway_process import GatewayOptions
 from gateway.measure.service_area import AreaRules, Reading
 from gateway.wan import PROFILES, PathModel
 
@@ -42,6 +43,8 @@ class VerifyPlan:
     """How tensors are sent: binary as ``tritonclient`` does by default, or as JSON numbers."""
     gateway_delay_ms: float = 0.0
     """Damage planted in the gateway, to see that the verdict can fail."""
+    chaos: Path | None = None
+    """A plan of faults that happens meanwhile; every center then runs outside the gateway."""
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -62,12 +65,24 @@ class VerifyPlan:
                 f"for the one at {self.url}; leave out --url, or set it in that gateway's config"
             )
 
+        if self.chaos is not None and (self.url or self.wire != "binary"):
+            raise ConfigError(
+                "--chaos starts its own centers and gateway and compares binary answers; leave out "
+                "--url and --wire json"
+            )
+
     @property
     def path_model(self) -> PathModel:
         """The path model the area is surveyed with."""
         return PathModel(
             PROFILES[self.profile], border_ms=self.border_ms, last_mile_ms=self.last_mile_ms
         )
+
+    @property
+    def gateway_options(self) -> GatewayOptions:
+        """The part that is the gateway's config."""
+        shared = {field.name for field in fields(GatewayOptions)}
+        return GatewayOptions(**{name: getattr(self, name) for name in shared})
 
     def rules(self, reading: Reading) -> AreaRules:
         """The area's rules in one reading of the target."""

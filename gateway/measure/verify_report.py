@@ -16,6 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.api import ConfigError
+from gateway.measure.chaos.episode import Episode
+from gateway.measure.chaos.floors import floors_of
+from gateway.measure.chaos.report import COLUMNS, cells, cpu_words, shown, troubles
 from gateway.measure.intervals import Interval
 from gateway.measure.service_area import SEEDS
 from gateway.measure.verdict import PartResult, millions, percent, percent_interval
@@ -40,6 +43,8 @@ def print_report(result: VerifyResult, console: Console) -> None:
     blocks = [_latency(result), _readings(result), _parts(result), _people(result)]
     if result.areas[0].knife_edge:
         blocks.append(_knife_edge(result))
+    if result.chaos is not None:
+        blocks.append(_chaos(result.chaos))
     for block in (*blocks, _noise(result), _ending(result)):
         console.print(Padding(block, (1, 0, 0, 2)))
 
@@ -161,6 +166,22 @@ def _knife_edge(result: VerifyResult) -> RenderableType:
             f"{r.status}: {r.cause}" if r.cause else r.status,
         )
     return table
+
+
+def _chaos(episode: Episode) -> RenderableType:
+    """The table of faults, and under it what does not hold."""
+    table = _table(*COLUMNS)
+    for row in episode.rows:
+        table.add_row(*cells(row))
+    judged = [(row, floor) for row in episode.rows for floor in floors_of(row)]
+    broken = [
+        f"{row.title}: {f.name} {shown(f.value, 3)}, at most {shown(f.bound, 3)}: {f.ruling}"
+        for row, f in judged
+        if f.ruling != "holds"
+    ]
+    held = f"{len(judged) - len(broken)} of {len(judged)} promises hold."
+    said = [held, *broken, *troubles(episode), cpu_words((episode,))]
+    return Group(table, Text("\n".join(said), style="dim"))
 
 
 def _noise(result: VerifyResult) -> RenderableType:

@@ -94,6 +94,10 @@ class InForce:
         """Decide again, without the centers tried. Raises NoCenter."""
         return self._as_predicted(self._now_in_force.next(decision, now), now)
 
+    def elsewhere(self, decision: Decision, now: float) -> Decision:
+        """Another zone, and a free slot, beside a choice under way. Raises NoCenter."""
+        return self._as_predicted(self._now_in_force.elsewhere(decision, now), now)
+
     def commit(self, decision: Decision, now: float) -> None:
         """Charge the choice and tell everybody, in the same loop turn as the decision."""
         for listener in self._listeners:

@@ -169,6 +169,23 @@ class Router:
             return elsewhere
         return self.decide(decision.query, now, tried)
 
+    def elsewhere(self, decision: Decision, now: float) -> Decision:
+        """A second choice beside one that is under way: another zone, and a free slot.
+
+        Where even the best of the others has a queue, a copy would only lengthen it. Raises
+        NoCenter.
+        """
+        tried = (*decision.tried, decision.center)
+        centers = self.table.centers
+        zones = {(centers[row].region, centers[row].zone) for row in tried}
+        masked = tuple(r for r, c in enumerate(centers) if (c.region, c.zone) in zones)
+        found = self.decide(decision.query, now, masked)
+        columns = self.table.columns
+        if columns["in_flight"][found.center] >= columns["slots"][found.center]:
+            raise NoCenter("no center of another zone has a free slot")
+        found.tried = tried
+        return found
+
     def _city_mates(self, tried: tuple[int, ...]) -> list[int]:
         """The rows that share a city with two or more of ``tried``; those are among them."""
         if len(tried) < CITY_TRIES_MAX:

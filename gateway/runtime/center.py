@@ -5,8 +5,8 @@ engine, ``open_doors`` listens, ``drain`` says goodbye to the gateways and waits
 under way, ``close`` stops the rest.
 
 Frames reach the centers directly. HTTP is a gateway's own door over the one center, when there is
-one (``one_center``); over several there is no telling which is meant. On the Unix socket of
-several, or of all that have no URL, it is the admin door instead.
+one (``one_center``); over several there is no telling which is meant. On the Unix socket it is
+an admin door besides, and that alone for several, or for all that have no URL.
 
 With ``emulate_wan`` the way from the vantage that a request names to its center is emulated
 here: before the center sees the request, and before its answer leaves.
@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import socket
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -40,11 +41,11 @@ from gateway.runtime.center_plan import (
     in_words,
 )
 from gateway.runtime.deciding import build_repository
-from gateway.runtime.gateway import calm_the_collector, taken
+from gateway.runtime.gateway import calm_the_collector, keep_threads_short, taken
 from gateway.runtime.loop_watch import LoopWatch
 from gateway.runtime.one_center import OneCenter
 from gateway.runtime.ports import Surroundings, build_ports
-from gateway.serving import Front, PublicDoor, build_admin_app
+from gateway.serving import Front, PublicDoor, admin_routes, build_admin_app
 from gateway.serving.frames_door import FramesDoor, Hosted
 from gateway.serving.intake import Headers
 from gateway.serving.shared_port import SharedPort
@@ -77,6 +78,7 @@ class CenterProcess:
         self.watch: LoopWatch | None = None
         self.ready = False
         self._resident: dict[tuple[str, str], float] = {}
+        self._cold: dict[tuple[str, str], float] = {}
         self._runner = Runner(
             settings.models.threads_max,
             settings.models.inline_below_ms,
@@ -89,12 +91,14 @@ class CenterProcess:
             self._runner,
             self._residency_changed,
             tensor_elements_max=settings.server.tensor_elements_max,
+            on_cold=self._cold_changed,
+            memory_bytes_max=int(settings.models.memory_mb_max * 1e6),
         )
         self.reach = build_ports(settings, self.centers, self._surroundings(loop))
         self.frames = FramesDoor(self._hosted())
         self.control = CenterControl(self)
         self._front = self._build_front()
-        self._door = PublicDoor(self._front)
+        self._door = PublicDoor(self._front, admin_routes(self._front))
         self._admin: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
 
@@ -115,6 +119,7 @@ class CenterProcess:
             self.faults,
             self.line,
             self.overshoot,
+            self._residency_changed,
         )
 
     def _hosted(self) -> Hosted:
@@ -178,20 +183,36 @@ class CenterProcess:
             self._resident[center, model] = run_ms
         else:
             self._resident.pop((center, model), None)
+            self._cold.pop((center, model), None)
         if self.ready:
-            self.frames.tell([ResidencyLine(center, model, resident, run_ms)])
+            self.frames.tell([self._line(center, model, run_ms, resident=resident)])
+
+    def _cold_changed(self, model: str, rows: Sequence[int], cold_ms: float, run_ms: float) -> None:
+        """Gateways learn what a request now waits for the model, and how long it runs."""
+        centers = [self.centers[row].id for row in rows]
+        for center in centers:
+            self._resident[center, model] = run_ms
+            self._cold[center, model] = cold_ms
+        if self.ready:
+            lines = [self._line(center, model, run_ms, resident=True) for center in centers]
+            self.frames.tell(lines)
+
+    def _line(self, center: str, model: str, run_ms: float, *, resident: bool) -> ResidencyLine:
+        return ResidencyLine(center, model, resident, run_ms, self._cold.get((center, model), 0.0))
 
     def _residencies(self) -> list[ResidencyLine]:
         return [
-            ResidencyLine(center, model, resident=True, run_ms=run_ms)
+            self._line(center, model, run_ms, resident=True)
             for (center, model), run_ms in self._resident.items()
         ]
 
     async def load_models(self) -> None:
-        """Load what a center of this process declares."""
+        """Load, or declare, what a center of this process declares."""
         for name in self.engine.repository.names():
             declaring = [port for port in self.reach.emulated if port.declares(name)]
-            if declaring:
+            if declaring and self.settings.models.load == "on_demand":
+                self.engine.repository.declare(name)
+            elif declaring:
                 await asyncio.to_thread(self.engine.repository.load, name)
             for port in declaring:
                 port.adopt(name)
@@ -222,6 +243,7 @@ class CenterProcess:
         if plan.socket is not None:
             addresses.append(await self._open_socket(plan.socket.absolute()))
         calm_the_collector()
+        keep_threads_short()
         self.watch = LoopWatch(self.line, lambda _: None)
         self.ready = True
         return CenterListening(tuple(addresses), http, self.centers, self.models, self.emulates)
@@ -264,6 +286,7 @@ class CenterProcess:
     async def drain(self) -> int:
         """Take nothing new, wait for what is under way; returns how many were left."""
         self.ready = False
+        self._door.part()
         for server in self._servers:
             server.close()
         self.frames.leave("the center process stops")
@@ -286,6 +309,7 @@ class CenterProcess:
                 self.plan.socket.unlink()
         if self.watch is not None:
             self.watch.stop()
+        self.engine.close()
         self._runner.close()
         self.line.close()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gateway as package
 from gateway.api import Explanation, InvalidRequest, Query, Unsupported
 from gateway.api.control import FaultKind
+from gateway.runtime.fault_takers import takers
 
 if TYPE_CHECKING:
     from gateway.runtime.center import CenterProcess
@@ -50,10 +51,10 @@ class CenterControl:
             "connections": process.frames.connections,
             "in_flight": process.in_flight,
             "models": {
-                name: {"run_ms": process.engine.repository.get(name).run_ms}
-                for name, _, state, _ in process.engine.repository.index()
-                if state == "READY"
+                name: {"run_ms": model.run_ms}
+                for name, model in sorted(process.engine.repository.present().items())
             },
+            "engine": process.engine.state(),
             "loop": {} if process.watch is None else process.watch.state(),
             "delay_line": {
                 "over_p50_ms": over_p50_ms,
@@ -85,7 +86,7 @@ class CenterControl:
         """Inject at a center, or at every center of a region."""
         process = self._process
         at = None if vantage is None else process.gazetteer.find(vantage)
-        for row in self._find(center):
+        for row in takers(process.reach.all, self._find(center), kind, center):
             process.faults.set(row, kind, value, at)
 
     def clear_faults(self, center: str | None) -> int:
@@ -101,6 +102,10 @@ class CenterControl:
             f"center {center}, draining = {draining}: a center is drained at the gateway's admin "
             "door; this process drains at SIGTERM"
         )
+
+    async def reload(self) -> dict[str, Any]:
+        """Raises Unsupported."""
+        raise Unsupported("a center process reads its config at its start; start it anew")
 
     def _find(self, name: str) -> list[int]:
         if name in self._rows:

@@ -56,7 +56,9 @@ async def _serve(told: HostCenters, channel: Channel, orders: AsyncIterator[ToCh
         await process.load_models()
         listening = await process.open_doors()
         channel.tell(Ready(len(listening.centers), listening.models))
+        alive = asyncio.create_task(channel.keep_alive(settings.server.hung_s), name="alive")
         await told_to_end(orders)
+        alive.cancel()
         await process.drain()
     finally:
         await process.close()

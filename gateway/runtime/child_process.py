@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 import time
@@ -18,7 +19,17 @@ from dataclasses import dataclass
 import aiohttp
 
 from gateway.api import NearwayError
-from gateway.runtime.worker_channel import Channel, Failed, Hello, HostCenters, Ready, ToChild
+from gateway.runtime.worker_channel import (
+    BEATS,
+    Channel,
+    Failed,
+    Hello,
+    HostCenters,
+    Ready,
+    ToChild,
+)
+
+log = logging.getLogger("nearway.supervisor")
 
 READY_WITHIN_S = 60.0
 ASK_TIMEOUT_S = 5.0
@@ -39,7 +50,9 @@ class Answer:
 
 
 class ChildProcess:
-    """One child, started. ``name`` is for messages: "worker 1", "the centers"."""
+    """One child, started. ``name`` is for messages: "worker 1", "the centers". ``hung_s``: how
+    long it may be silent; 0: for ever.
+    """
 
     def __init__(
         self, name: str, admin_path: str, process: asyncio.subprocess.Process, channel: Channel
@@ -48,6 +61,8 @@ class ChildProcess:
         self.pid = process.pid
         self.started_s = time.monotonic()
         self.models: tuple[str, ...] = ()
+        self.hung_s = 0.0
+        self._beats = 0
         self._admin_path = admin_path
         self._process = process
         self._channel = channel
@@ -77,13 +92,39 @@ class ChildProcess:
             f"{self.name} ended with {code} before it was ready; its own messages stand above"
         )
 
+    async def ended(self) -> int:
+        """Wait for its end; returns its exit code, negative for a signal.
+
+        A child that does not say for ``hung_s`` that it is alive is killed.
+        """
+        listening = asyncio.create_task(self._listen(), name=f"{self.name} is alive")
+        watching = asyncio.create_task(self._kill_when_hung(), name=f"{self.name} hangs")
+        try:
+            return await self._process.wait()
+        finally:
+            for task in (listening, watching):
+                task.cancel()
+
+    async def _listen(self) -> None:
+        async for _ in self._channel.to_supervisor():
+            self._beats += 1
+
+    async def _kill_when_hung(self) -> None:
+        """Looks on which nothing was new are counted, not seconds: a supervisor that was held up
+        itself has heard nothing in that time.
+        """
+        known, misses = -1, 0
+        while self.hung_s and misses < BEATS:
+            await asyncio.sleep(self.hung_s / BEATS)
+            known, misses = self._beats, misses + 1 if self._beats == known else 0
+        if self.hung_s:
+            log.error("%s has not been heard of for %g s: killed", self, self.hung_s)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
     def tell(self, order: ToChild) -> None:
         """Give an order."""
         self._channel.tell(order)
-
-    async def ended(self) -> int:
-        """Wait for its end; returns its exit code, negative for a signal."""
-        return await self._process.wait()
 
     async def end(self, *, within_s: float) -> int:
         """Wait so long for its end, then kill it; returns its exit code."""

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import gateway as package
-from gateway.api import Explanation, InvalidRequest, Query
+from gateway.api import Explanation, InvalidRequest, Query, Unsupported
 from gateway.api.control import FaultKind
 from gateway.fleet.accountability import account_figures
+from gateway.runtime.fault_takers import takers
 
 if TYPE_CHECKING:
     from gateway.runtime.gateway import Gateway
@@ -21,7 +22,6 @@ class RunningControl:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._started_s = time.monotonic()
-        self._rows = {c.id: row for row, c in enumerate(gateway.deciding.centers)}
 
     def fleet_state(self) -> list[dict[str, Any]]:
         """A row a center: who it is, what is known of it, what is done to it."""
@@ -52,23 +52,29 @@ class RunningControl:
     def gateway_state(self) -> dict[str, Any]:
         """What an operator or a verdict wants to know of the process."""
         gateway = self._gateway
-        router = gateway.deciding.router
-        over_p50_ms, over_p99_ms = gateway.overshoot.percentiles_ms()
+        unready = gateway.generation.why_unready()
+        router, log = gateway.deciding.router, gateway.generation.decision_log
+        over_p50_ms, over_p99_ms = gateway.lasting.overshoot.percentiles_ms()
         return {
             "version": package.__version__,
             "uptime_s": time.monotonic() - self._started_s,
-            "ready": gateway.ready,
+            "ready": gateway.ready and not unready,
+            "unready": unready if gateway.ready else "the gateway is starting or draining",
             "policy": router.policy.name,
             "policy_in_force": router.state(),
             "prediction": self._prediction(),
             "shadow": None if gateway.deciding.shadow is None else gateway.deciding.shadow.state(),
-            "decision_log": None if gateway.decision_log is None else gateway.decision_log.state(),
+            "decision_log": None if log is None else log.state(),
             "models": {
-                name: {"run_ms": run_ms} for name, (run_ms, _) in sorted(gateway.resident.items())
+                name: {"run_ms": run_ms}
+                for name, (run_ms, _) in sorted(gateway.generation.residents.by_model.items())
             },
+            "engine": gateway.engine.state(),
+            "admission": self._admission(),
             "plugins": router.plugin_state(),
             "cache": router.cache_state(),
-            "sources": dict(gateway.sources.errors),
+            "sources": dict(gateway.generation.sources.errors),
+            "reload": None if gateway.reloader is None else gateway.reloader.state(),
             "loop": {
                 **(gateway.watch.state() if gateway.watch is not None else {}),
                 "inline_over_count": gateway.runner.blocked_count,
@@ -77,8 +83,18 @@ class RunningControl:
             "delay_line": {
                 "over_p50_ms": over_p50_ms,
                 "over_p99_ms": over_p99_ms,
-                "count": gateway.overshoot.count,
+                "count": gateway.lasting.overshoot.count,
             },
+        }
+
+    def _admission(self) -> dict[str, Any]:
+        """Every bound and how much of it is taken."""
+        gateway = self._gateway
+        return {
+            **gateway.front.admission.state(gateway.line.now()),
+            "connections": gateway.door.connections,
+            "connections_max": gateway.door.connections_max,
+            "connections_refused": gateway.front.metrics.connections_refused,
         }
 
     def _prediction(self) -> dict[str, Any]:
@@ -112,7 +128,7 @@ class RunningControl:
     def set_fault(self, center: str, kind: FaultKind, value: float, vantage: str | None) -> None:
         """Inject at a center, or at every center of a region."""
         at = None if vantage is None else self._gateway.deciding.gazetteer.find(vantage)
-        for row in self._find(center):
+        for row in takers(self._gateway.ports, self._find(center), kind, center):
             self._gateway.faults.set(row, kind, value, at)
 
     def clear_faults(self, center: str | None) -> int:
@@ -126,10 +142,17 @@ class RunningControl:
         for row in self._find(center):
             self._gateway.deciding.fleet.drain(row, draining=draining)
 
+    async def reload(self) -> dict[str, Any]:
+        """Read the config again; what changed. Raises NearwayError when it is not taken over."""
+        reloader = self._gateway.reloader
+        if reloader is None:
+            raise Unsupported("this process does not read its config again; whoever leads it does")
+        return (await reloader.reload()).told()
+
     def _find(self, name: str) -> list[int]:
-        if name in self._rows:
-            return [self._rows[name]]
-        rows = [r for r, c in enumerate(self._gateway.deciding.centers) if c.region == name]
+        centers = self._gateway.deciding.centers
+        rows = [row for row, center in enumerate(centers) if center.id == name]
+        rows = rows or [row for row, center in enumerate(centers) if center.region == name]
         if not rows:
             raise InvalidRequest(
                 f"center: {name!r} is neither a center nor a region of this fleet; "

@@ -15,11 +15,21 @@ from random import Random
 import numpy as np
 from gateway_models import repository as shipped_repository
 
-from gateway.api import F32N, BoolN, BuiltPolicy, Center, Named, Source, Table
+from gateway.api import (
+    F32N,
+    BoolN,
+    BuiltPolicy,
+    Center,
+    ConfigError,
+    Named,
+    Place,
+    Source,
+    Table,
+)
 from gateway.config import Settings
 from gateway.config.fleet_file import load_fleet
 from gateway.config.settings import Policy
-from gateway.engine import ModelRepository
+from gateway.engine import ColdModel, ModelRepository
 from gateway.fleet import Fleet
 from gateway.loading import Registry, build_policy
 from gateway.routing import InForce, Ledger, PredictionWatch, Router, Shadow
@@ -50,14 +60,18 @@ class Deciding:
 
 
 def build_deciding(
-    settings: Settings, budget_clock: Callable[[], float], worker: WorkerSeat | None = None
+    settings: Settings,
+    budget_clock: Callable[[], float],
+    worker: WorkerSeat | None = None,
+    places: Sequence[Place] = (),
 ) -> Deciding:
-    """``worker``: whose deciding it is among several. Raises ConfigError for a wrong fleet,
-    policy, plugin or place.
+    """``worker``: whose deciding it is among several. ``places``: those of the config before,
+    whose numbers stay (empty: the shipped cities). Raises ConfigError for a wrong fleet, policy,
+    plugin or place.
     """
     fleet_file = Path(settings.fleet.file) if settings.fleet.file else None
     centers = load_fleet(fleet_file, settings.fleet.sites)
-    gazetteer = Gazetteer(load_cities(), centers)
+    gazetteer = Gazetteer(places or load_cities(), centers)
     if worker is not None:
         centers = worker.centers(centers)
     path_model = PathModel(
@@ -210,17 +224,38 @@ def _vantage_finder(
 
 def build_repository(settings: Settings) -> ModelRepository:
     """The shipped models first, then the user's folders. Raises ConfigError."""
+    if settings.models.memory_mb_max and settings.models.load != "on_demand":
+        raise ConfigError(
+            f"models.memory_mb_max = {settings.models.memory_mb_max:g} needs models.load = "
+            '"on_demand": a model can only be given up if its next request may load it again'
+        )
+    elements_max = settings.server.tensor_elements_max
+    return ModelRepository(model_roots(settings), tensor_elements_max=elements_max)
+
+
+def model_roots(settings: Settings) -> list[Path]:
+    """The folders that models lie in."""
     roots = [shipped_repository()] if settings.models.shipped else []
-    roots += [Path(folder) for folder in settings.models.dirs]
-    return ModelRepository(roots, tensor_elements_max=settings.server.tensor_elements_max)
+    return [*roots, *(Path(folder) for folder in settings.models.dirs)]
 
 
 def deciding_from_priors(settings: Settings) -> Deciding:
-    """Every model loaded, nothing learned yet: what the gateway knows at its first request."""
+    """Every model loaded, or declared, nothing learned yet: what the gateway knows at its first
+    request.
+    """
     deciding = build_deciding(settings, time.thread_time)
     models = build_repository(settings)
     models.scan()
     for name in models.names():
-        models.load(name)
-        deciding.fleet.add_model(name, models.get(name).run_ms, deciding.declared(name))
+        declared = deciding.declared(name)
+        if settings.models.load == "all":
+            models.load(name)
+            deciding.fleet.add_model(name, models.get(name).run_ms, declared)
+            continue
+        models.declare(name)
+        cold = models.present()[name]
+        deciding.fleet.add_model(name, cold.run_ms, declared)
+        here = np.array([center.url is None for center in deciding.centers]) & declared
+        if isinstance(cold, ColdModel):
+            deciding.fleet.set_cold(name, np.flatnonzero(here).tolist(), cold.load_ms, cold.run_ms)
     return deciding

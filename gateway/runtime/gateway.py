@@ -10,30 +10,39 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from pathlib import Path
+import sys
+from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
 from aiohttp import web
 
-from gateway.api import ConfigError, NotFound
+from gateway.api import ConfigError
+from gateway.centers.port import CenterPort
 from gateway.centers.shared_engine import SharedEngine
 from gateway.config import Settings
-from gateway.engine import Runner
+from gateway.engine import ModelRepository, Runner
 from gateway.runtime.control import RunningControl
-from gateway.runtime.deciding import build_deciding, build_repository
-from gateway.runtime.decision_log import DecisionLogTask
+from gateway.runtime.deciding import Deciding, build_deciding, build_repository
+from gateway.runtime.generation import Generation, Lasting
+from gateway.runtime.health_log import HealthLog
+from gateway.runtime.look import look_at
 from gateway.runtime.loop_watch import BEAT_S, LoopWatch
 from gateway.runtime.plugin_clock import plugin_clock
-from gateway.runtime.ports import Ports, Surroundings, build_ports
-from gateway.runtime.residency import UNKNOWN_RUN_MS, Residency
-from gateway.runtime.source_feed import SourceFeed
+from gateway.runtime.reload import Reloader
 from gateway.runtime.worker_seat import WorkerSeat
-from gateway.serving import Front, PublicDoor, build_admin_app
+from gateway.serving import Front, PublicDoor, admin_routes, lasting_admin_app
+from gateway.serving.dashboard import Feed
 from gateway.telemetry import Metrics, PolicyFigures
+from gateway.telemetry.events import RecentEvents
 from gateway.telemetry.recent import RecentMs
 from gateway.wan import DelayLine, Faults
 
 log = logging.getLogger("nearway.routing")
+
+
+SWITCH_S = 5e-4
+CUT_OFF_S = 0.2
+"""How long a connection may take to close once nothing more is waited for."""
 
 
 class Gateway:
@@ -47,120 +56,120 @@ class Gateway:
         seat: WorkerSeat | None = None,
     ) -> None:
         """``seat``: where it sits when it is one worker among several."""
-        self.settings = settings
         self.seat = seat
-        self.deciding = build_deciding(settings, plugin_clock(), seat)
-        self.repository = build_repository(settings)
-        self.repository.scan()
-        self._known_models: set[str] = set()
-        self.resident: dict[str, tuple[float, set[int]]] = {}
-        """By model: its run time as measured where it runs, ms, and the centers that have it."""
+        deciding = build_deciding(settings, plugin_clock(), seat)
+        repository = build_repository(settings)
+        repository.scan()
         self.line = DelayLine(loop)
         self.runner = Runner(
             settings.models.threads_max,
             settings.models.inline_below_ms,
             loop.call_soon_threadsafe,
         )
-        self.faults = Faults()
-        self.overshoot = RecentMs()
         self.engine = SharedEngine(
-            self.repository,
+            repository,
             self.runner,
             self._residency_changed,
             tensor_elements_max=settings.server.tensor_elements_max,
+            on_cold=self._cold_changed,
+            memory_bytes_max=int(settings.models.memory_mb_max * 1e6),
         )
-        self.reach = self._build_ports(loop)
-        self.ports = self.reach.all
-        self.residency = Residency(
-            self.reach.remote,
-            self._residency_changed,
-            self._run_ms,
-            settings.remote.index_s,
-        )
-        self.decision_log = (
-            DecisionLogTask(self.deciding, self.line.now)
-            if settings.telemetry.decision_log
-            else None
-        )
-        self.watch: LoopWatch | None = None
-        self.sources = SourceFeed(self.deciding, Path.cwd())
         self.ready = False
+        self.reloader: Reloader | None = None
         self.control = RunningControl(self)
-        self.front = self._front()
-        self.front.metrics.policy_figures = self.policy_figures
+        self.lasting = Lasting(
+            loop,
+            self.line,
+            self.runner,
+            self.engine,
+            RecentMs(),
+            Metrics(tuple(center.id for center in deciding.centers)),
+            self.control,
+            lambda: self.ready,
+            Feed(partial(look_at, self), settings.telemetry.target_ms),
+        )
+        self.lasting.metrics.policy_figures = self.policy_figures
+        self.generation = Generation(self.lasting, deciding, repository)
+        self.generation.make_log()
+        self.health_log = HealthLog([center.id for center in deciding.centers])
+        self.events = RecentEvents()
+        logging.getLogger("nearway").addHandler(self.events)
+        self.watch: LoopWatch | None = None
         self.door = PublicDoor(self.front)
+        self.admin_routes = admin_routes(self.front)
+        self._drained = False
         self._admin: web.AppRunner | None = None
         self._accepting: dict[int, asyncio.Server] = {}
 
-    def _build_ports(self, loop: asyncio.AbstractEventLoop) -> Ports:
-        deciding = self.deciding
-        surroundings = Surroundings(
-            loop,
-            deciding.gazetteer.places,
-            deciding.path_model,
-            self.engine,
-            self.faults,
-            self.line,
-            self.overshoot,
-        )
-        return build_ports(self.settings, deciding.centers, surroundings)
+    # ---- what is in force ------------------------------------------------------------------
 
-    def _front(self) -> Front:
-        deciding = self.deciding
-        healthy = deciding.router.table.columns["healthy"]
-        return Front(
-            settings=self.settings,
-            router=deciding.router,
-            ports=self.ports,
-            centers=deciding.centers,
-            find_vantage=deciding.find_vantage,
-            vantage_names=tuple(place.name for place in deciding.gazetteer.places),
-            clock=self.line.now,
-            call_at=self.line.call_at,
-            control=self.control,
-            ready=lambda: self.ready,
-            metrics=Metrics(tuple(center.id for center in deciding.centers)),
-            healthy=lambda row: bool(healthy[row]),
-        )
+    @property
+    def settings(self) -> Settings:
+        """The config in force."""
+        return self.generation.settings
 
-    # ---- what the parts tell one another ---------------------------------------------------
+    @property
+    def deciding(self) -> Deciding:
+        """The deciding half in force."""
+        return self.generation.deciding
+
+    @property
+    def front(self) -> Front:
+        """What requests go by that begin now."""
+        return self.generation.front
+
+    @property
+    def ports(self) -> list[CenterPort]:
+        """Of the centers in force, by row."""
+        return self.generation.reach.all
+
+    @property
+    def faults(self) -> Faults:
+        """Those in force, by row."""
+        return self.generation.faults
+
+    @property
+    def repository(self) -> ModelRepository:
+        """The models of this process."""
+        return self.engine.repository
+
+    def take(self, generation: Generation) -> None:
+        """It is in force: requests that begin from now on go by it."""
+        self.generation = generation
+        self.health_log = HealthLog([center.id for center in generation.deciding.centers])
+        self.lasting.metrics.take_centers([center.id for center in generation.deciding.centers])
+        self.door.take(generation.front)
+        self.admin_routes.take(generation.front)
 
     def _residency_changed(self, model: str, center: int, resident: bool, run_ms: float) -> None:
-        fleet = self.deciding.fleet
-        if model not in self._known_models:
-            self._known_models.add(model)
-            fleet.add_model(model, run_ms, np.zeros(len(self.ports), dtype=bool))
-        fleet.set_resident(model, center, resident=resident)
-        if resident:
-            self.resident.setdefault(model, (run_ms, set()))[1].add(center)
-        elif model in self.resident:
-            self.resident[model][1].discard(center)
-            if not self.resident[model][1]:
-                del self.resident[model]
+        self.generation.residents.told(model, center, resident, run_ms)
 
-    def _run_ms(self, model: str) -> float:
-        """The prior for a model that a remote center has: as measured here, if it was."""
-        try:
-            return self.repository.get(model).run_ms
-        except NotFound:
-            return UNKNOWN_RUN_MS
+    def _cold_changed(self, model: str, rows: Sequence[int], cold_ms: float, run_ms: float) -> None:
+        self.generation.residents.cold(model, rows, cold_ms, run_ms)
+
+    # ---- now and then ----------------------------------------------------------------------
 
     def _beat(self, now: float) -> None:
         """A few times a second: what is due, and whether predictions can be trusted."""
         self.deciding.fleet.tick(now, ahead_s=0.5 * BEAT_S)  # or the next request would pay for it
-        self._probe_ejected(now)
+        self.generation.probe_ejected(now)
+        self.health_log.look(self.deciding.fleet)
         router, residuals = self.deciding.router, self.deciding.fleet.residuals
         if router.look(*residuals.sums, now):
             log.warning("%s", router.why())
+        if self.front.admission.adaptive:
+            self.front.admission.learn(*residuals.attempts(), now)
 
     def policy_figures(self) -> PolicyFigures:
         """What predictions were worth and what a shadow says, for a scrape."""
         router, shadow = self.deciding.router, self.deciding.shadow
         residuals = self.deciding.fleet.residuals
-        recorder = None if self.decision_log is None else self.decision_log.recorder
+        log_task = self.generation.decision_log
+        recorder = None if log_task is None else log_task.recorder
         return PolicyFigures(
             residuals.by_model(),
             residuals.by_center(),
+            [row["health"] for row in self.deciding.fleet.state()],
             0.0 if router.watch is None else router.watch.error_share,
             router.doubted,
             router.fallbacks,
@@ -172,44 +181,43 @@ class Gateway:
             0 if recorder is None else recorder.dropped,
         )
 
-    def _probe_ejected(self, now: float) -> None:
-        fleet = self.deciding.fleet
-        for center in fleet.to_probe(now):
-            self.front.prober.ask_health(center, self._probed)
-
-    def _probed(self, center: int, alive: bool) -> None:
-        self.deciding.fleet.probed(center, alive=alive, now=self.line.now())
-
     # ---- life ------------------------------------------------------------------------------
 
     async def load_models(self) -> None:
-        """Load what a center in this process declares; connect to the others and ask them."""
+        """Load, or declare, what a center in this process declares; connect to the others and ask
+        them.
+        """
+        here = self.generation
         for name in self.repository.names():
-            declaring = [port for port in self.reach.emulated if port.declares(name)]
+            declaring = [port for port in here.reach.emulated if port.declares(name)]
             if not declaring:
                 continue
-            await asyncio.to_thread(self.repository.load, name)
+            if self.settings.models.load == "on_demand":
+                self.repository.declare(name)
+            else:
+                await asyncio.to_thread(self.repository.load, name)
             for port in declaring:
                 port.adopt(name)
-        await self.reach.open()
-        await self.residency.ask()
-        self.residency.start()
+        await here.reach.open()
+        await here.residency.ask()
+        here.residency.start()
 
     async def open_doors(self) -> tuple[str, str]:
         """Listen; returns (url, admin_url). Raises ConfigError when a port is taken."""
         await self.door.open()
-        self._admin = web.AppRunner(build_admin_app(self.front), access_log=None)
+        self._admin = web.AppRunner(lasting_admin_app(self.admin_routes), access_log=None)
         await self._admin.setup()
         url = admin_url = ""
         if self.seat is None:
             url, admin_url = await self._listen(self._admin)
         else:
             await web.UnixSite(self._admin, self.seat.admin_path).start()
-        await self.sources.start()
+        await self.generation.sources.start()
         calm_the_collector()
+        keep_threads_short()
         self.watch = LoopWatch(self.line, self._beat)
-        if self.decision_log is not None:
-            self.decision_log.start()
+        if self.generation.decision_log is not None:
+            self.generation.decision_log.start()
         self.ready = True
         for number in self.seat.own_sockets if self.seat is not None else ():
             await self.accept(number, wanted=True)
@@ -246,26 +254,36 @@ class Gateway:
         return f"http://{host}:{port}", f"http://{admin_host}:{admin_port}"
 
     async def drain(self) -> int:
-        """Refuse new work, wait for what is in flight; returns how many were left."""
+        """Refuse new work, wait for what is in flight; returns how many were left.
+
+        Whoever connects meanwhile hears 503 and when to come again, which tells more than a
+        refused connection. Where another process may listen on the same port nobody hears it: no
+        connection is accepted any more, and each that there is ends with its next answer.
+        """
+        if self.settings.server.reuse_port and self.seat is None:
+            await self.retire()
         self.ready = False
+        self.door.part()
         until_s = self.line.now() + self.settings.server.drain_s
         while self.front.metrics.in_flight and self.line.now() < until_s:
             await asyncio.sleep(0.02)
+        self._drained = True
         return self.front.metrics.in_flight
 
     async def close(self) -> None:
-        """Stop everything that was started."""
+        """Stop everything that was started. What a drain has not seen end is cut off."""
         self.ready = False
-        await self.sources.stop()
-        await self.door.close()
+        await self.generation.stop_asking()
+        await self.lasting.feed.stop()
+        logging.getLogger("nearway").removeHandler(self.events)
+        await self.door.close(CUT_OFF_S if self._drained else None)
         if self._admin is not None:
             await self._admin.cleanup()
         if self.watch is not None:
             self.watch.stop()
-        if self.decision_log is not None:
-            await self.decision_log.stop()
-        await self.residency.stop()
-        await self.reach.close()
+        await self.generation.close()
+        await self.generation.reach.close()
+        self.engine.close()
         self.runner.close()
         self.line.close()
 
@@ -283,3 +301,10 @@ def calm_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def keep_threads_short() -> None:
+    """A thread that loads a model computes in Python now and then; the loop waits no longer for
+    it than this. By default that is 5 ms, and a request's run asks for it once at least.
+    """
+    sys.setswitchinterval(SWITCH_S)

@@ -15,8 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-WORST = frozenset({"nearway_prediction_error_share", "nearway_policy_in_doubt"})
-"""Gauges that say how bad it is: the largest counts."""
+WORST = frozenset(
+    {"nearway_prediction_error_share", "nearway_policy_in_doubt", "nearway_center_health"}
+)
+"""Gauges that say how bad it is, or are the same everywhere: the largest counts."""
 LEAST = frozenset({"process_start_time_seconds", "process_max_fds"})
 
 Row = dict[str, Any]
@@ -100,6 +102,7 @@ def merged_state(states: Mapping[int, Row]) -> Row:
         kind: _added_up([one[kind] for one in sums]) for kind in ("by_model", "by_center")
     }
     first["ready"] = all(state["ready"] for state in states.values())
+    first["unready"] = next((s["unready"] for s in states.values() if s.get("unready")), "")
     first["loop"] = _loops([state["loop"] for state in states.values()])
     first["workers"] = [{"worker": slot, **state} for slot, state in sorted(states.items())]
     return first

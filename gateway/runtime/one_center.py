@@ -17,13 +17,19 @@ class OneCenter:
 
     asks_probes = False
 
-    def decide(self, query: Query, now: float) -> Decision:
-        """The one there is."""
+    def decide(self, query: Query, now: float, tried: tuple[int, ...] = ()) -> Decision:
+        """The one there is. Raises NoCenter when it was tried."""
+        if tried:
+            raise NoCenter("this process is one center; there is no other to try")
         return Decision(query, 0, 0.0, -1, inf, (), 0.0, now=now)
 
     def next(self, _decision: Decision, _now: float) -> Decision:
         """Raises NoCenter."""
         raise NoCenter("this process is one center; there is no other to try")
+
+    def elsewhere(self, _decision: Decision, _now: float) -> Decision:
+        """Raises NoCenter."""
+        raise NoCenter("this process is one center; there is no other zone")
 
     def commit(self, decision: Decision, now: float) -> None:
         """Nothing is charged: the center counts its own work."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from gateway.api import NearwayError
 from gateway.centers.remote import RemoteCenter
@@ -42,12 +42,19 @@ class Residency:
         self._silent: dict[int, bool] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def ask(self) -> list[str]:
-        """Ask all once; returns the ids of those that did not say."""
-        answered = await asyncio.gather(*(self._ask(center) for center in self._centers))
-        return [
-            center.center.id for center, ok in zip(self._centers, answered, strict=True) if not ok
-        ]
+    async def ask(self, spared: Container[RemoteCenter] = ()) -> list[str]:
+        """Ask all but ``spared`` once; returns the ids of those that did not say."""
+        asked = [center for center in self._centers if center not in spared]
+        answered = await asyncio.gather(*(self._ask(center) for center in asked))
+        return [center.center.id for center, ok in zip(asked, answered, strict=True) if not ok]
+
+    def carry_over(self, before: Residency, rows: Mapping[int, int]) -> None:
+        """Begin with what ``before`` heard of the centers that stay, by (its row: the row here)."""
+        for old, new in rows.items():
+            if old in before._known:
+                self._known[new] = before._known[old]
+            if old in before._silent:
+                self._silent[new] = before._silent[old]
 
     def start(self) -> None:
         """Ask every ``every_s`` from now on."""

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from gateway.api import CenterDown, InvalidRequest
+from gateway.api import CenterDown, InvalidRequest, NearwayError
+from gateway.config.changes import Changes
 from gateway.runtime.child_process import Answer, ChildLost, ChildProcess, Worker
+from gateway.runtime.look import EVENTS_TOLD
 from gateway.runtime.merged_answers import (
     merged_decisions,
     merged_fleet,
@@ -29,11 +31,15 @@ from gateway.runtime.merged_answers import (
     merged_state,
 )
 from gateway.runtime.workforce import Workforce
-from gateway.serving.admin import DrainRequest, admin_app, read_body
+from gateway.serving.admin import DrainRequest, ReloadRequest, admin_app, read_body
 from gateway.serving.app import metrics_answer
-from gateway.serving.boundary import bytes_answer, json_answer
+from gateway.serving.boundary import bytes_answer, json_answer, message_answer
+from gateway.serving.dashboard import Feed, Look
+from gateway.serving.dashboard.routes import PAGES
 from gateway.serving.intake import Intake
 from gateway.telemetry import catalogue
+from gateway.telemetry.answers import joined
+from gateway.telemetry.events import RecentEvents
 
 ACKNOWLEDGED_WITHIN_S = 2.0
 LOOK_S = 0.005
@@ -42,9 +48,17 @@ LOOK_S = 0.005
 class SupervisorDoor:
     """Handlers over the workforce in charge, which ``in_charge`` names."""
 
-    def __init__(self, in_charge: Callable[[], Workforce]) -> None:
+    def __init__(
+        self,
+        in_charge: Callable[[], Workforce],
+        reload: Callable[[], Awaitable[Changes]],
+        target_ms: float,
+    ) -> None:
         self._in_charge = in_charge
+        self._reload = reload
         self._started_s = time.monotonic()
+        self.events = RecentEvents()
+        self.feed = Feed(self._seen, target_ms)
 
     def app(self, intake: Intake, bound_host: str) -> web.Application:
         """All routes, behind the checks of an admin door."""
@@ -56,8 +70,13 @@ class SupervisorDoor:
             ("DELETE", "/faults", self.change_faults),
             ("GET", "/explain", self.explain),
             ("POST", "/drain", self.drain),
+            ("POST", "/reload", self.reload),
             ("GET", "/decisions", self.decisions),
             ("GET", "/metrics", self.metrics),
+            ("GET", "/", PAGES.index),
+            ("GET", "/dashboard/facts", self.facts),
+            ("GET", "/dashboard/events", self.feed.handle),
+            ("GET", "/dashboard/{name}", PAGES.file),
         ]
         return admin_app(routes, intake, bound_host)
 
@@ -65,6 +84,9 @@ class SupervisorDoor:
 
     async def state(self, _request: web.Request) -> web.Response:
         """The workers' states as one, each worker's own, and the supervisor's."""
+        return json_answer(await self._state())
+
+    async def _state(self) -> dict[str, Any]:
         force = self._in_charge()
         host = force.centers_host
         told = await self._look("/state")
@@ -79,12 +101,16 @@ class SupervisorDoor:
             "workers": force.slots,
             "running": len(force.workers),
             "restarts": force.restarts,
+            "given_up": sorted(force.given_up),
             "processes": {slot: each.process.pid for slot, each in force.workers.items()},
         }
-        return json_answer(state)
+        return state
 
     async def fleet(self, _request: web.Request) -> web.Response:
         """A row a center: what the workers know, and the health that was decided here."""
+        return json_answer({"centers": await self._fleet()})
+
+    async def _fleet(self) -> list[dict[str, Any]]:
         force, now = self._in_charge(), time.monotonic()
         told = [msgspec.json.decode(body) for body in (await self._look("/fleet")).values()]
         rows = merged_fleet([answer["centers"] for answer in told])
@@ -93,7 +119,7 @@ class SupervisorDoor:
         for row, known in enumerate(rows):
             known.update(_health_of(force, row, now, known))
             known["faults"] = [one for one in faults if one["center"] == known["center"]]
-        return json_answer({"centers": rows})
+        return rows
 
     async def decisions(self, _request: web.Request) -> web.Response:
         """The last explained decisions of all workers, newest first."""
@@ -104,6 +130,23 @@ class SupervisorDoor:
         """The workers' figures added up, and how many workers there are."""
         texts = list((await self._look("/metrics")).values())
         return metrics_answer(merged_metrics(texts, self._own_figures()))
+
+    async def facts(self, _request: web.Request) -> web.Response:
+        """What does not change on the dashboard, as a worker tells it."""
+        told = msgspec.json.decode(next(iter((await self._look("/dashboard/facts")).values())))
+        told["faults"] |= self._in_charge().hosts_centers
+        return json_answer(told)
+
+    async def _seen(self) -> Look:
+        """What the dashboard of all workers sees."""
+        answers = (await self._look("/dashboard/answers")).values()
+        return Look(
+            time.monotonic(),
+            joined(list(answers)),
+            await self._fleet(),
+            await self._state(),
+            self.events.since(0)[-EVENTS_TOLD:],
+        )
 
     def _own_figures(self) -> list[Metric]:
         force = self._in_charge()
@@ -174,6 +217,14 @@ class SupervisorDoor:
             force.merger.drain(row, draining=asked.draining)
         await _seen_by_all(force, force.merger.version)
         return json_answer(msgspec.to_builtins(asked))
+
+    async def reload(self, request: web.Request) -> web.Response:
+        """Replace the workers by those of the config as it is now; 409: why nothing has changed."""
+        await read_body(request, ReloadRequest)
+        try:
+            return json_answer((await self._reload()).told())
+        except NearwayError as error:
+            return message_answer(str(error), 409)
 
     def _workers(self) -> list[Worker]:
         """Those that run, in the order of their slots. Raises CenterDown when there are none."""

@@ -45,6 +45,8 @@ from gateway.runtime.worker_seat import WorkerSeat, worker_settings
 
 METRICS_TIMEOUT_S = 5.0
 COULD_NOT_START = 1
+LEFT_REQUESTS = 2
+"""Exit codes."""
 
 
 class Ending(Enum):
@@ -70,16 +72,17 @@ async def _work(end: socket.socket) -> int:
         settings = worker_settings(msgspec.convert(hello.settings, Settings), hello.seat)
         set_up_log(settings.telemetry.log_level, f"worker {hello.seat} ")
         try:
-            await _serve(settings, hello, channel, orders)
+            left = await _serve(settings, hello, channel, orders)
         except NearwayError as error:
             await channel.say_last(Failed(str(error)))
             return COULD_NOT_START
-        return 0
+        return LEFT_REQUESTS if left else 0
 
 
 async def _serve(
     settings: Settings, hello: Hello, channel: Channel, orders: AsyncIterator[ToChild]
-) -> None:
+) -> int:
+    """Returns how many requests were left without their answer."""
     loop = asyncio.get_running_loop()
     gateway = Gateway(settings, loop, seat=_seat(hello))
     gateway.front.whole_metrics = _MetricsOfAll(hello.supervisor_path).text
@@ -91,13 +94,17 @@ async def _serve(
         await gateway.open_doors()
         names = tuple(name for name, *_ in gateway.repository.index())
         channel.tell(Ready(len(gateway.ports), names))
+        alive = asyncio.create_task(channel.keep_alive(settings.server.hung_s), name="alive")
         why = await _obey(gateway, orders)
+        alive.cancel()
         if why is Ending.RETIRED:
             await gateway.retire()
+            left = gateway.front.metrics.in_flight
         else:
-            await gateway.drain()
+            left = await gateway.drain()
         if why is Ending.ALONE:
             shutil.rmtree(hello.folder, ignore_errors=True)
+        return left
     finally:
         ticking.stop()
         await gateway.close()

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 LINE_BYTES_MAX = 4 * 1024 * 1024
+BEATS = 8
 
 
 class Hello(msgspec.Struct, tag=True, frozen=True):
@@ -79,8 +80,12 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     message: str
 
 
+class Alive(msgspec.Struct, tag=True, frozen=True):
+    """Child: its loop runs; said ``BEATS`` times within the ``server.hung_s`` of its config."""
+
+
 ToChild = Hello | HostCenters | Accept | Retire | Stop
-ToSupervisor = Ready | Failed
+ToSupervisor = Ready | Failed | Alive
 
 
 class Channel:
@@ -127,6 +132,12 @@ class Channel:
             if not line.endswith(b"\n"):
                 return
             yield line
+
+    async def keep_alive(self, hung_s: float) -> None:
+        """Say that the loop runs, for ever; not at all when nobody wants to know."""
+        while hung_s:
+            self.tell(Alive())
+            await asyncio.sleep(hung_s / BEATS)
 
     def close(self) -> None:
         """No more is said."""

@@ -18,7 +18,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
+from itertools import takewhile
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,9 +30,17 @@ from gateway.api import Center
 from gateway.config import Settings
 from gateway.config.fleet_file import load_fleet
 from gateway.config.framed_url import FramedAddress
+from gateway.fleet.kept_rows import kept_rows
 from gateway.fleet.shared_merge import MERGE_S, Merger
 from gateway.fleet.shared_table import SharedTable, TableSize
-from gateway.runtime.child_process import ChildProcess, Worker, start_centers, start_worker
+from gateway.runtime.child_process import (
+    ChildLost,
+    ChildProcess,
+    Worker,
+    start_centers,
+    start_worker,
+)
+from gateway.runtime.crash_loop import CrashLoop
 from gateway.runtime.keeper import Keeper
 from gateway.runtime.public_sockets import PublicSockets
 from gateway.runtime.shared_memory import SharedMemory
@@ -65,12 +74,16 @@ class Workforce:
         )
         self.slots = settings.server.workers
         self.restarts = 0
+        self.given_up: list[int] = []
+        self._leaving: list[ChildProcess] = []
+        self._left: int | None = 0
         self.workers: dict[int, Worker] = {}
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sockets = sockets
         self._sockets_count = len(sockets.sockets)
         self._folder = folder
         self._number = number
+        self.places = Gazetteer(load_cities(), self.centers).places
         self._size = table_size(settings, self.centers)
         self._memory = SharedMemory.make(self._size.bytes)
         self.shared = SharedTable(self._memory.buffer, self._size)
@@ -131,9 +144,9 @@ class Workforce:
             old = rows.get(center.id)
             if old is not None and before.merger.condition(old).draining:
                 self.merger.drain(row, draining=True)
-        ids = [center.id for center in self.centers]
-        if ids == list(rows) and self._size.vantages == before._size.vantages:
-            self.merger.carry_over(before.shared)
+        pairs = zip(self.places, before.places, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        self.merger.carry_over(before.shared, kept_rows(before.centers, self.centers), same)
 
     async def stop(self) -> None:
         """Stop every worker: no new work, what is in flight ends within ``server.drain_s``."""
@@ -143,6 +156,17 @@ class Workforce:
         """Others accept already: every worker answers what it began, and ends."""
         await self._dismiss(Retire())
 
+    async def kill(self) -> None:
+        """Whoever still runs, at once."""
+        children = [worker.process for worker in self.workers.values()]
+        children += [*self._leaving, *([] if self.centers_host is None else [self.centers_host])]
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*(child.end(within_s=0.0) for child in children))
+        self.workers.clear()
+        self.centers_host = None
+        self._merging.cancel()
+
     async def _dismiss(self, order: Stop | Retire) -> None:
         for keeper in self._keepers:
             keeper.cancel()
@@ -150,6 +174,8 @@ class Workforce:
         workers, host = list(self.workers.values()), self.centers_host
         self.workers.clear()
         self.centers_host = None
+        self._leaving += [worker.process for worker in workers]
+        self._leaving += [] if host is None else [host]
         for worker in workers:
             worker.process.tell(order)
         await asyncio.gather(*(self._end(worker.process) for worker in workers))
@@ -163,8 +189,15 @@ class Workforce:
 
     async def _end(self, child: ChildProcess) -> None:
         code = await child.end(within_s=self.settings.server.drain_s + GRACE_S)
+        self._leaving.remove(child)
         if code:
+            self._left = None
             log.warning("%s ended with %d", child, code)
+
+    @property
+    def left(self) -> int | None:
+        """Requests without an answer when all had ended; None: some, nobody counted them."""
+        return self._left
 
     def _watched(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task whose failure breaks the workforce."""
@@ -190,15 +223,35 @@ class Workforce:
             await worker.process.end(within_s=0.0)
             self._seat_left(seat)
             raise
+        worker.process.hung_s = self.settings.server.hung_s
         self.workers[slot] = worker
         self._divide_sockets()
         return worker.process
 
     def _keep_worker(self, slot: int, process: ChildProcess) -> None:
         keeper = Keeper(
-            lambda: self._start_worker(slot), lambda: self._lost(slot), self._count_restart
+            lambda: self._start_worker(slot),
+            lambda: self._lost(slot),
+            self._count_restart,
+            self._crash_loop(),
         )
-        self._keepers.append(self._watched(keeper.keep(process), f"keep worker {slot}"))
+        kept = self._kept_as_long_as_it_helps(keeper.keep(process), slot)
+        self._keepers.append(self._watched(kept, f"keep worker {slot}"))
+
+    def _crash_loop(self) -> CrashLoop:
+        server = self.settings.server
+        return CrashLoop(server.restarts_max, server.restarts_window_s)
+
+    async def _kept_as_long_as_it_helps(self, keeping: Awaitable[None], slot: int) -> None:
+        """Raises ChildLost when this was the last worker there could be."""
+        try:
+            await keeping
+        except ChildLost as error:
+            self.given_up.append(slot)
+            if len(self.given_up) == self.slots:
+                raise
+            left = self.slots - len(self.given_up)
+            log.error("%s It is given up; %d of %d workers are left", error, left, self.slots)
 
     def _lost(self, slot: int) -> None:
         worker = self.workers.pop(slot, None)
@@ -217,6 +270,7 @@ class Workforce:
         except BaseException:
             await child.end(within_s=0.0)
             raise
+        child.hung_s = self.settings.server.hung_s
         self.centers_host = child
         return child
 
@@ -224,8 +278,18 @@ class Workforce:
         def lost() -> None:
             self.centers_host = None
 
-        keeper = Keeper(self._start_centers, lost, self._count_restart)
-        self._keepers.append(self._watched(keeper.keep(child), "keep the centers"))
+        keeper = Keeper(self._start_centers, lost, self._count_restart, self._crash_loop())
+        kept = self._centers_kept(keeper.keep(child))
+        self._keepers.append(self._watched(kept, "keep the centers"))
+
+    async def _centers_kept(self, keeping: Awaitable[None]) -> None:
+        """Raises ChildLost when there are no centers elsewhere to go on with."""
+        try:
+            await keeping
+        except ChildLost as error:
+            if all(center.url is None for center in self.centers):
+                raise
+            log.error("%s They are given up; the centers with a URL are left", error)
 
     @property
     def _centers_path(self) -> str:

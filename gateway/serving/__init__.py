@@ -1,6 +1,6 @@
 """The doors: HTTP for clients, an admin door, and the exchange between them and the centers."""
 
-from gateway.serving.admin import build_admin_app
+from gateway.serving.admin import admin_routes, build_admin_app, lasting_admin_app
 from gateway.serving.app import build_public_app, runner_options
 from gateway.serving.arrival import Answer, Arrival, Collaborators, Deciding, Parts
 from gateway.serving.exchange import Exchange
@@ -16,7 +16,9 @@ __all__ = [
     "Front",
     "Parts",
     "PublicDoor",
+    "admin_routes",
     "build_admin_app",
     "build_public_app",
+    "lasting_admin_app",
     "runner_options",
 ]

@@ -1,12 +1,14 @@
 """The admin door: look into the running gateway and pull its levers. Loopback, a port apart.
 
-A page in a browser must not reach it: the Host header has to name this machine (so a rebound
-name is refused), a request that carries another site's Origin is refused, and what changes
-something needs ``application/json`` or DELETE, which browsers ask leave for first.
+Only this machine, or who is named in ``server.admin_peers``, may use it. A page in a browser must
+not reach it: the Host header has to name this machine (so a rebound name is refused), a request
+that carries another site's Origin is refused, and what changes something needs
+``application/json`` or DELETE, which browsers ask leave for first.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Annotated, TypeVar
@@ -16,15 +18,17 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Meta
 
-from gateway.api import InvalidRequest, Query, UnsupportedMedia
+from gateway.api import InvalidRequest, NearwayError, Query, Unsupported, UnsupportedMedia
 from gateway.api.control import FAULT_KINDS, FaultKind
-from gateway.serving.app import metrics_handler
+from gateway.serving.app import Route, Routes, metrics_handler
 from gateway.serving.boundary import JSON, json_answer, make_boundary, message_answer
+from gateway.serving.dashboard.routes import dashboard_routes
 from gateway.serving.decisions import explained_json, explanation_json
 from gateway.serving.front import Front
-from gateway.serving.intake import Intake
+from gateway.serving.intake import Intake, SlowBody
 
 BODY_BYTES_MAX = 64 * 1024
+BODY_S = 10.0
 B = TypeVar("B")
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -45,10 +49,29 @@ class DrainRequest(msgspec.Struct, forbid_unknown_fields=True):
     draining: bool
 
 
+class ReloadRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of ``POST /reload``: an empty object."""
+
+
 def build_admin_app(front: Front) -> web.Application:
-    """All routes of the admin door."""
+    """All routes of the admin door of a front that stays."""
+    return lasting_admin_app(admin_routes(front))
+
+
+def admin_routes(front: Front) -> Routes:
+    """Those of the admin door."""
+    return Routes(front, _routes)
+
+
+def lasting_admin_app(leads: Routes) -> web.Application:
+    """All routes of the admin door; another front may take over."""
+    front = leads.front
+    return admin_app(leads.routes(), front.intake, front.settings.server.admin_host)
+
+
+def _routes(front: Front) -> list[Route]:
     door = AdminDoor(front)
-    routes: list[tuple[str, str, Handler]] = [
+    return [
         ("GET", "/state", door.state),
         ("GET", "/fleet", door.fleet),
         ("GET", "/faults", door.faults),
@@ -56,10 +79,11 @@ def build_admin_app(front: Front) -> web.Application:
         ("DELETE", "/faults", door.clear_faults),
         ("GET", "/explain", door.explain),
         ("POST", "/drain", door.drain),
+        ("POST", "/reload", door.reload),
         ("GET", "/decisions", door.decisions),
         ("GET", "/metrics", metrics_handler(front)),
+        *dashboard_routes(front),
     ]
-    return admin_app(routes, front.intake, front.settings.server.admin_host)
 
 
 def admin_app(
@@ -69,7 +93,7 @@ def admin_app(
     paths = sorted({path for _, path, _ in routes})
     app = web.Application(
         client_max_size=BODY_BYTES_MAX,
-        middlewares=[make_boundary(intake, lambda: paths), _same_machine(bound_host)],
+        middlewares=[make_boundary(intake, lambda: paths), _same_machine(intake, bound_host)],
     )
     for method, path, handler in routes:
         app.router.add_route(method, path, handler)
@@ -128,6 +152,16 @@ class AdminDoor:
         self._control.drain(asked.center, draining=asked.draining)
         return json_answer(msgspec.to_builtins(asked))
 
+    async def reload(self, request: web.Request) -> web.Response:
+        """Read the config again: what changed, or 409 with the reason why nothing has."""
+        await read_body(request, ReloadRequest)
+        try:
+            return json_answer(await self._control.reload())
+        except Unsupported:
+            raise
+        except NearwayError as error:
+            return message_answer(str(error), 409)
+
     async def decisions(self, _request: web.Request) -> web.Response:
         """The last explained decisions, newest first."""
         front = self._front
@@ -141,10 +175,14 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
     """The JSON body as ``kind``. Raises UnsupportedMedia, InvalidRequest naming the field."""
     if request.content_type != JSON or "Content-Type" not in request.headers:
         raise UnsupportedMedia(f"content-type {request.content_type!r}: send {JSON}")
-    body = await request.read()
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
+    except TimeoutError:
+        raise SlowBody(f"the body did not arrive within {BODY_S:g} s; send it faster") from None
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not a {kind.__name__}: {error}") from error
 
 
@@ -154,11 +192,17 @@ def _only_known(request: web.Request, names: tuple[str, ...]) -> None:
             raise InvalidRequest(f"{name}: unknown; expected one of {', '.join(names)}")
 
 
-def _same_machine(bound_host: str) -> Middleware:
-    """Refuse a Host that is not this machine, and another site's Origin."""
+def _same_machine(intake: Intake, bound_host: str) -> Middleware:
+    """Refuse a stranger, a Host that is not this machine, and another site's Origin.
+
+    Who comes over a Unix socket has no address, and the file's permissions.
+    """
 
     @web.middleware
     async def same_machine(request: web.Request, handler: Handler) -> web.StreamResponse:
+        peer = request.remote
+        if peer and not intake.may_administer(peer):
+            return _refusal(f"{peer} may not use the admin door; server.admin_peers names who may")
         host = request.headers.get("Host", "")
         if not _names_this_machine(host, bound_host):
             return _refusal(f"host {host!r} is not this door's; call it by its address")

@@ -41,13 +41,17 @@ def asked(headers: Headers, *, trusted: bool) -> Asked:
 
 
 class AnswerHead:
-    """Makes the fields of answers' heads."""
+    """Makes the fields of answers' heads. ``centers``: the ids, by row.
 
-    __slots__ = ("_centers", "_front")
+    ``starts`` is the hot lane's: how heads begin, by center, content type and status.
+    """
+
+    __slots__ = ("_front", "centers", "starts")
 
     def __init__(self, front: Front) -> None:
         self._front = front
-        self._centers = front.center_ids
+        self.centers = front.center_ids
+        self.starts: dict[tuple[int, str, int], str] = {}
 
     def fields(
         self,
@@ -62,9 +66,11 @@ class AnswerHead:
         fields = {
             "Content-Type": head.content_type,
             "x-request-id": arrival.request_id,
-            "x-nearway-center": self._centers[center],
+            "x-nearway-center": self.centers[center],
             "Server": SERVER,
         }
+        if arrival.model != arrival.query.model:
+            fields["x-nearway-degraded-to"] = arrival.model
         if parts is not None:
             fields["Server-Timing"] = server_timing(
                 parts.gateway_ms, parts.network_ms, parts.queue_ms, parts.service_ms
@@ -80,6 +86,6 @@ class AnswerHead:
         if wanted.explained and exchange.decision is not None:
             front = self._front
             table = front.router.explain(arrival.query, front.clock())
-            told = decision_json(exchange.decision, tuple(table.scorers_ms), self._centers)
+            told = decision_json(exchange.decision, tuple(table.scorers_ms), self.centers)
             fields["x-nearway-explanation"] = json.dumps(told, separators=(",", ":"))
         return fields

@@ -6,11 +6,13 @@ aiohttp must not do it; and a client that goes must cancel its handler.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from aiohttp import web
 
+from gateway.serving.aiohttp_lane import note_requests
 from gateway.serving.boundary import SERVER, json_answer, make_boundary, make_expectation
 from gateway.serving.front import Front
 from gateway.serving.infer import InferDoor
@@ -19,38 +21,83 @@ from gateway.serving.oip import ProtocolDoor
 from gateway.serving.openapi import document
 from gateway.telemetry import EXPOSITION_CONTENT_TYPE
 
-KEEPALIVE_S = 75.0
 LINGER_S = 2.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Route = tuple[str, str, Handler]
 
 
-def runner_options(front: Front) -> dict[str, Any]:
-    """Keyword arguments for ``aiohttp.web.AppRunner``; the application relies on them."""
-    head_bytes_max = front.settings.server.head_bytes_max
+def handler_options(front: Front) -> dict[str, Any]:
+    """Keyword arguments for ``aiohttp.web.RequestHandler``; the application relies on them."""
+    server = front.settings.server
     return {
-        "handler_cancellation": True,
         "auto_decompress": False,
         "access_log": None,
-        "keepalive_timeout": KEEPALIVE_S,
+        "keepalive_timeout": server.idle_timeout_s,
         "lingering_time": LINGER_S,
-        "max_line_size": head_bytes_max,
-        "max_field_size": head_bytes_max,
-        "shutdown_timeout": front.settings.server.drain_s,
+        "max_line_size": server.head_bytes_max,
+        "max_field_size": server.head_bytes_max,
     }
 
 
+def runner_options(front: Front) -> dict[str, Any]:
+    """Keyword arguments for ``aiohttp.web.AppRunner``, which hands most to each connection."""
+    return {
+        "handler_cancellation": True,
+        "shutdown_timeout": front.settings.server.drain_s,
+        **handler_options(front),
+    }
+
+
+class Routes:
+    """Where the routes of a door lead. Another front may take over while requests are under way:
+    each goes by the front it found.
+    """
+
+    def __init__(self, front: Front, routes_of: Callable[[Front], Iterable[Route]]) -> None:
+        self._routes_of = routes_of
+        self.take(front)
+
+    def take(self, front: Front) -> None:
+        """Lead to this front's handlers from now on; its routes must be the same ones."""
+        self.front = front
+        self._handlers = {
+            (method, path): handler for method, path, handler in self._routes_of(front)
+        }
+
+    def routes(self) -> list[Route]:
+        """Every route, with a handler that stays."""
+        return [(method, path, self._leading(method, path)) for method, path in self._handlers]
+
+    def _leading(self, method: str, path: str) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._handlers[method, path](request)
+
+        return handle
+
+
+def public_routes(front: Front) -> Routes:
+    """Those of the public door."""
+    return Routes(front, _routes)
+
+
 def build_public_app(front: Front) -> web.Application:
-    """All routes of the public door, with and without a trailing slash."""
-    routes = list(_routes(front))
+    """All routes of the public door of a front that stays."""
+    return lasting_public_app(public_routes(front))
+
+
+def lasting_public_app(leads: Routes, local: Routes | None = None) -> web.Application:
+    """All routes of the public door, with and without a trailing slash; another front may take
+    over. ``local``: routes more, for whoever comes over a Unix socket.
+    """
+    front, routes = leads.front, leads.routes()
     paths = sorted({path for _, path, _ in routes})
     app = web.Application(
         client_max_size=front.settings.server.body_bytes_max,
-        middlewares=[make_boundary(front.intake, lambda: paths)],
+        middlewares=[note_requests, make_boundary(front.intake, lambda: paths)],
     )
 
     async def close_when_retiring(_request: web.Request, response: web.StreamResponse) -> None:
-        if front.retiring:
+        if leads.front.retiring:
             response.force_close()
             response.headers["Connection"] = "close"  # aiohttp wrote the headers before this hook
 
@@ -61,7 +108,22 @@ def build_public_app(front: Front) -> web.Application:
             app.router.add_route(method, variant, handler, expect_handler=expect)
             if method == "GET":
                 app.router.add_route("HEAD", variant, handler, expect_handler=expect)
+    for method, path, handler in () if local is None else local.routes():
+        if path not in paths:
+            app.router.add_route(method, path, _over_unix(handler), expect_handler=expect)
     return app
+
+
+def _over_unix(handler: Handler) -> Handler:
+    """For anybody else there is no such route."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        connection = None if request.transport is None else request.get_extra_info("socket")
+        if connection is None or connection.family != socket.AF_UNIX:
+            raise web.HTTPNotFound
+        return await handler(request)
+
+    return handle
 
 
 def _routes(front: Front) -> Iterator[Route]:

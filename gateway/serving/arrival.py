@@ -6,7 +6,7 @@ reply; ``Collaborators`` is what all exchanges of a process share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from gateway.api import Decision, Explanation, NearwayError, Outcome, Query, Rep
 from gateway.centers.port import Attempt, CenterPort, Head, Whole
 from gateway.config.settings import Attempts
 from gateway.routing.attempts import RetryBudget
+from gateway.routing.hedging import Hedging
 from gateway.serving.deadlines import Deadlines
 from gateway.serving.decisions import DecisionLog
 from gateway.telemetry import Metrics
@@ -31,11 +32,14 @@ class Deciding(Protocol):
 
     asks_probes: bool
 
-    def decide(self, query: Query, now: float) -> Decision:
+    def decide(self, query: Query, now: float, tried: tuple[int, ...] = ()) -> Decision:
         """Raises NoCenter, or PluginError when a mandatory filter is broken."""
 
     def next(self, decision: Decision, now: float) -> Decision:
         """A second decision on the current table. Raises NoCenter when nobody is left."""
+
+    def elsewhere(self, decision: Decision, now: float) -> Decision:
+        """A decision for another zone, at a center with a free slot. Raises NoCenter."""
 
     def commit(self, decision: Decision, now: float) -> None:
         """Charge the center."""
@@ -54,6 +58,13 @@ class Deciding(Protocol):
 
     def probes(self, now: float) -> list[int]:
         """The centers the policy wants a report of."""
+
+
+class Admitting(Protocol):
+    """What an exchange asks before it begins its first attempt."""
+
+    def admit(self, decision: Decision, now: float) -> Decision:
+        """The decision, or a better one; in the turn it was made. Raises Shed."""
 
 
 class Probing(Protocol):
@@ -124,7 +135,10 @@ class Arrival(Attempt):
 
 @dataclass(frozen=True, slots=True)
 class Collaborators:
-    """What every exchange of a process shares. ``centers`` are the ids in row order."""
+    """What every exchange of a process shares. ``centers`` are the ids in row order.
+
+    ``smaller``: by model, the one that may answer in its place when time is short.
+    """
 
     router: Deciding
     ports: Sequence[CenterPort]
@@ -138,4 +152,7 @@ class Collaborators:
     decisions: DecisionLog
     planted_delay_s: float = 0.0
     retries: RetryBudget = field(default_factory=RetryBudget)
+    hedging: Hedging = field(default_factory=lambda: Hedging(0.0, 0.95))
+    smaller: Mapping[str, str] = field(default_factory=dict)
     probing: Probing | None = None
+    admission: Admitting | None = None

@@ -1,6 +1,8 @@
 """The request boundary: whatever goes wrong leaves as ``{"error": "..."}`` with a status.
 
-The protocol's error object is one string; the status is the error class's own. Unknown routes
+The protocol's error object is one string; the status is the error class's own. Who is told to
+come back (429, 503) or that time ran out (504) also gets the reason in one word, as ``reason``
+beside it and in ``x-nearway-reason``; 429 and 503 say after how many seconds. Unknown routes
 name the close ones, a wrong method names the right ones, and an error nobody foresaw is logged
 with the request's id and told to the client by that id alone.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from difflib import get_close_matches
+from http import HTTPStatus
 from math import ceil
 from typing import Any
 
@@ -17,7 +20,7 @@ import msgspec
 from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.api import NearwayError, Overloaded
+from gateway.api import NearwayError, Shed
 from gateway.serving.intake import Intake
 from gateway.serving.strictness import head_fault, length_fault
 from gateway.wire import error_json
@@ -25,7 +28,10 @@ from gateway.wire import error_json
 LOG = logging.getLogger("nearway.serving")
 JSON = "application/json"
 SERVER = "nearway"
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 CLOSE_ROUTES_MAX = 3
+REASON_TOLD = frozenset({429, 503, 504})
+RETRY_AFTER_TOLD = frozenset({429, 503})
 Expectation = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 
@@ -49,17 +55,52 @@ def message_answer(
     return bytes_answer(error_json(message), status, headers)
 
 
+def told_reason(error: NearwayError) -> str:
+    """The word a client is told beside the message; empty where the status says it all."""
+    return error.reason if error.http_status in REASON_TOLD else ""
+
+
 def error_fields(error: NearwayError, request_id: str) -> dict[str, str]:
     """The fields of an error's head that depend on it."""
     fields = {"x-request-id": request_id}
-    if isinstance(error, Overloaded):
+    reason = told_reason(error)
+    if reason:
+        fields["x-nearway-reason"] = reason
+    if isinstance(error, Shed):
         fields["Retry-After"] = str(max(1, ceil(error.retry_after_s)))
+    elif error.http_status in RETRY_AFTER_TOLD:
+        fields["Retry-After"] = "1"
     return fields
+
+
+def error_body(error: NearwayError) -> bytes:
+    """The error's body."""
+    return error_json(str(error), told_reason(error))
+
+
+def farewell(error: NearwayError, request_id: str, date: str) -> bytes:
+    """The last words on a connection whose bytes were no request. ``date``: its whole line."""
+    payload = error_json(str(error))
+    fields = {
+        "Content-Type": JSON,
+        "Server": SERVER,
+        **error_fields(error, request_id),
+        "Content-Length": str(len(payload)),
+        "Connection": "close",
+    }
+    return f"{head_lines(1, error.http_status, fields)}{date}\r\n".encode() + payload
+
+
+def head_lines(minor: int, status: int, fields: dict[str, str]) -> str:
+    """Status line and fields, each with its end."""
+    lines = [f"HTTP/1.{minor} {status} {PHRASES.get(status, '')}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, ""])
 
 
 def error_answer(error: NearwayError, request_id: str) -> web.Response:
     """The error as the protocol tells it."""
-    return message_answer(str(error), error.http_status, error_fields(error, request_id))
+    return bytes_answer(error_body(error), error.http_status, error_fields(error, request_id))
 
 
 def internal_message(request_id: str, what: str) -> str:

@@ -13,88 +13,59 @@ the lane calls ``begin`` once and ``cancel`` when the client has gone; centers c
   one turn of the loop, and so do ``next`` and ``commit``.
 * ``router.ended`` is called exactly once for every ``router.commit``: a ``Try`` is open from
   its commit until ``_close``, which is the only caller of ``ended``; a closed try is deaf.
-* At most one try is open. The answer hears ``send_whole``; or ``send_head``, ``send_chunk``...,
-  ``send_end``; or ``fail``, which may also follow a head when a center breaks off; nothing
-  follows the last.
+* At most two tries are open, the second a hedge (see ``hedges``); the first to be heard of wins
+  and the other is called back.
+* The answer hears ``send_whole``; or ``send_head``, ``send_chunk``..., ``send_end``; or ``fail``,
+  which may also follow a head when a center breaks off; nothing follows the last.
 * Server-Timing stands in the head and needs what the center reports at the end. So the head
   is held until the answer is whole, or until the turn after its first bytes: then it is a
   stream, and its head carries no parts. Until the head is out another center may be tried.
 * An outcome says what happened (answer, error with its reason, cancelled by the client); whom
   to blame for it, for a refused request or a short deadline, is the fleet's to judge.
-* ``Deadlines`` watches the open try: silent for longer than ``attempt_timeout_ms`` grants, or
-  the deadline, whichever is first. A try is cut off for its silence only when another may
-  follow. When it is looked at late the loop was held up, and answers may lie there unread: the
-  try is given as long again as that was late, once.
-* A retry is paid from the budget all exchanges share, from its start to its end.
+* What tries are begun, watched, hedged and given up by stands in ``attempting``.
 
 It never reads a body, never sleeps and knows no clock but the one it is given.
 """
 
 from __future__ import annotations
 
-from math import inf
-
 from gateway.api import (
     CenterFailed,
-    Decision,
     NearwayError,
     Report,
 )
-from gateway.api.outcome import Ending
 from gateway.centers.port import Answered, Chunk, Event, Failed, Head, Whole
-from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
 from gateway.serving.arrival import Answer, Arrival, Collaborators, Parts, Timer
+from gateway.serving.attempting import Attempting
 from gateway.serving.held_answer import HeldAnswer
-from gateway.serving.tries import (
-    Try,
-    budget_spent,
-    deadline_error,
-    in_a_list,
-    nobody_answered,
-    silent_error,
-    too_late,
-    waiting_for,
-)
+from gateway.serving.in_time import in_time
+from gateway.serving.tries import Try, deadline_error
 
 CLIENT_GONE_STATUS = 499
-LATE_TIMER_S = 0.005
 
 
-class Exchange:
+class Exchange(Attempting):
     """One request, from its arrival to its answer. ``decision`` is the latest one."""
 
     __slots__ = (
         "_answer",
         "_answered",
-        "_arrival",
         "_done",
-        "_failures",
         "_held",
         "_hold",
         "_kept",
         "_network_ms",
-        "_timeouts",
-        "_tries",
-        "_try",
-        "_with",
-        "decision",
     )
 
     def __init__(self, collaborators: Collaborators, arrival: Arrival, answer: Answer) -> None:
-        self._with = collaborators
-        self._arrival = arrival
+        super().__init__(collaborators, arrival)
         self._answer = answer
         self._done = False
         self._held = False
         self._hold: Timer | None = None
-        self._try: Try | None = None
-        self._tries = 0
-        self._timeouts = 0
-        self._failures: list[str] = []
         self._kept: HeldAnswer | None = None
         self._answered: Answered | Whole | None = None
         self._network_ms = 0.0
-        self.decision: Decision | None = None
 
     @property
     def report(self) -> Report | None:
@@ -130,6 +101,10 @@ class Exchange:
         table = with_.router.explain(query, now) if with_.decisions.due() else None
         try:
             decision = with_.router.decide(query, now)
+            if decision.predicted_ms > query.deadline_ms:
+                decision = in_time(with_, arrival, decision, now)
+            if with_.admission is not None:
+                decision = with_.admission.admit(decision, now)
         except NearwayError as error:
             self._fail(error)
             return
@@ -141,9 +116,8 @@ class Exchange:
         """The client has gone: nothing is answered, the center is told. Harmless when done."""
         if self._done:
             return
-        if self._try is not None:
-            self._try.call.cancel()
-            self._close(self._try, "cancelled", None, "client_gone", self._with.clock())
+        while self._try is not None:
+            self._call_back(self._try, "client_gone", self._with.clock())
         self._finish(CLIENT_GONE_STATUS)
 
     def pause(self) -> None:
@@ -156,105 +130,6 @@ class Exchange:
         if self._try is not None:
             self._try.call.resume()
 
-    # ---- attempts -------------------------------------------------------------------------
-
-    def _start(self, decision: Decision, now: float, *, paid: bool = False) -> None:
-        with_, arrival, center = self._with, self._arrival, decision.center
-        with_.router.commit(decision, now)
-        self.decision = decision
-        self._tries += 1
-        this = self._try = Try(self, decision, now, paid=paid)
-        this.call = with_.ports[center].start(arrival, this.hear)
-        with_.deadlines.add(self._look_s(this), this)
-        with_.metrics.decided(center, (with_.clock() - now) * 1e3, self._tries)
-        if with_.router.asks_probes and with_.probing is not None:
-            with_.probing.ask(arrival.vantage, now)
-
-    def _look_s(self, this: Try) -> float:
-        """When the try is looked at first.
-
-        With time enough for another one, no patience is shorter than the floor, and nearly all
-        tries are over by then: how long it really is will be worked out when somebody looks.
-        """
-        floor_s = self._with.attempts.timeout_ms * 1e-3
-        if this.decision.runner_up_ms == inf:
-            return self._arrival.deadline_s  # nobody else to try
-        look_s = this.started_s + floor_s
-        if look_s + this.decision.runner_up_ms * 1e-3 < self._arrival.deadline_s:
-            return look_s
-        return self._due_s(this)
-
-    def _patience_s(self, this: Try) -> float:
-        """How long the attempt may be silent before another center is tried."""
-        with_, decision = self._with, this.decision
-        attempts = with_.attempts
-        timeout_ms = attempt_timeout_ms(
-            (self._arrival.deadline_s - this.started_s) * 1e3,
-            decision.runner_up_ms if self._tries < attempts.max else inf,
-            with_.router.quantile_ms(decision, QUANTILE),
-            floor_ms=attempts.timeout_ms,
-            timeouts=self._timeouts,
-        )
-        return timeout_ms / 1e3
-
-    def _due_s(self, this: Try) -> float:
-        """When the open try's time is over: silence or the deadline, whichever is first."""
-        if this.patience_s is None:
-            this.patience_s = self._patience_s(this)
-        silent_s = this.heard_s + this.patience_s
-        deadline_s = self._arrival.deadline_s
-        return silent_s if silent_s < deadline_s else deadline_s
-
-    def out_of_patience(self, this: Try) -> None:
-        """The open try is due."""
-        now = self._with.clock()
-        due_s = self._due_s(this)
-        if now >= self._arrival.deadline_s:
-            name = self._with.centers[this.decision.center]
-            error = deadline_error(self._arrival, self._failures, waiting_for(this, name, now))
-            this.call.cancel()
-            self._close(this, "error", None, error.reason, now)
-            self._fail(error)
-        elif now < due_s:
-            self._wait_until(this, due_s)
-        elif now - due_s > LATE_TIMER_S and not this.late_once:
-            this.late_once = True
-            self._wait_until(this, now + (now - due_s))
-        elif not self._streaming and not self._with.retries.room(self._with.metrics.in_flight):
-            self._with.metrics.retry_refused()
-            this.patience_s = 2.0 * (this.patience_s or 0.0)
-            self._wait_until(this, self._due_s(this))
-        else:
-            self._give_up(this, now)
-
-    def _wait_until(self, this: Try, due_s: float) -> None:
-        deadline_s = self._arrival.deadline_s
-        self._with.deadlines.add(min(due_s, deadline_s), this)
-
-    def _give_up(self, this: Try, now: float) -> None:
-        """Cut off a silent try."""
-        this.call.cancel()
-        name = self._with.centers[this.decision.center]
-        error = silent_error(name, (now - this.heard_s) * 1e3)
-        self._timeouts += 1
-        self._close(this, "error", None, TIMED_OUT, now)
-        self._failed(this, error, now)
-
-    def _close(
-        self, this: Try, ending: Ending, report: Report | None, reason: str, now: float
-    ) -> float:
-        """The one place where a try ends; returns how long it took, ms."""
-        this.open = False
-        # Neither the center's side nor the deadlines keep this exchange and its body alive.
-        del this.call, this.exchange
-        if this.paid:
-            self._with.retries.release()
-        self._try = None
-        outcome = this.outcome(ending, report, reason, now)
-        self._with.router.ended(outcome)
-        self._with.metrics.attempt_ended(ending, outcome.predicted_ms, outcome.attempt_ms)
-        return outcome.attempt_ms
-
     # ---- what centers say -----------------------------------------------------------------
 
     def hear(self, this: Try, event: Event) -> None:
@@ -263,6 +138,8 @@ class Exchange:
             self._hear_chunk(this, event.payload)
         elif isinstance(event, Head):
             this.heard_s = self._with.clock()
+            if self._hedge is not None:
+                self._outrun(this, this.heard_s)
             self._heard.head = event
         elif isinstance(event, Answered):
             self._hear_end(this, event)
@@ -282,6 +159,8 @@ class Exchange:
     def hear_whole(self, this: Try, whole: Whole) -> None:
         """The open try is answered in one event."""
         now = self._with.clock()
+        if self._hedge is not None:
+            self._outrun(this, now)
         self._account(this, whole, now)
         if self._with.planted_delay_s <= 0.0:
             self._send_whole(whole, now)
@@ -358,12 +237,12 @@ class Exchange:
         if not heard.streaming:
             heard.send(decision.center, parts)
         assert heard.head is not None
-        self._finish(heard.head.status, parts)
+        self._finish(heard.head.status, parts, now)
         self._answer.send_end()
 
     def _send_whole(self, whole: Whole, now: float) -> None:
         parts = self._parts(whole.report, now)
-        self._finish(whole.status, parts)
+        self._finish(whole.status, parts, now)
         assert self.decision is not None
         self._answer.send_whole(whole, self.decision.center, parts)
 
@@ -373,62 +252,17 @@ class Exchange:
         gateway_ms = (now - self._arrival.arrived_s) * 1e3 - network_ms - queue_ms - service_ms
         return Parts(gateway_ms if gateway_ms > 0.0 else 0.0, network_ms, queue_ms, service_ms)
 
-    def _failed(self, this: Try, error: NearwayError, now: float) -> None:
-        """Try another center when that may help and nothing has been sent."""
-        if self._streaming or not error.another_center_may_help:
-            self._fail(error)
-            return
-        self._failures.append(in_a_list(error))
-        self._forget_answer()
-        try:
-            decision = self._retry(this.decision, now)
-        except NearwayError as last:
-            self._fail(last)
-        else:
-            self._start(decision, now, paid=True)
-
     def _forget_answer(self) -> None:
         self._kept = None
         if self._hold is not None:
             self._hold.cancel()
             self._hold, self._held = None, False
 
-    def _retry(self, failed: Decision, now: float) -> Decision:
-        """Another decision, paid from the budget. Raises what the client is told instead."""
-        with_, failures = self._with, self._failures
-        attempts = with_.attempts
-        remaining_ms = (self._arrival.deadline_s - now) * 1e3
-        another_ms = failed.runner_up_ms
-        if another_ms == inf:
-            another_ms = 0.0  # the router knows best whether and why nobody is left
-        if not may_retry(
-            another_may_help=True,
-            bytes_sent=self._streaming,
-            tries=self._tries,
-            tries_max=attempts.max,
-            remaining_ms=remaining_ms,
-            predicted_ms=another_ms,
-        ):
-            if self._tries >= attempts.max and remaining_ms > 0.0:
-                raise nobody_answered(self._tries, attempts.max, failures)
-            late = too_late(remaining_ms, another_ms) if remaining_ms > 0.0 else None
-            raise deadline_error(self._arrival, failures, late)
-        try:
-            decision = with_.router.next(failed, now)
-        except NearwayError as error:
-            failures.append(in_a_list(error))
-            raise nobody_answered(self._tries, attempts.max, failures) from error
-        if not with_.retries.take(with_.metrics.in_flight):
-            with_.metrics.retry_refused()
-            failures.append(budget_spent(with_.retries.in_flight))
-            raise nobody_answered(self._tries, attempts.max, failures)
-        return decision
-
     def _fail(self, error: NearwayError) -> None:
         self._finish(error.http_status)
         self._answer.fail(error)
 
-    def _finish(self, status: int, parts: Parts | None = None) -> None:
+    def _finish(self, status: int, parts: Parts | None = None, now: float = 0.0) -> None:
         self._done = True
         if self._hold is not None:
             self._hold.cancel()
@@ -436,6 +270,16 @@ class Exchange:
         if status == 200 and parts is not None:
             metrics.answered(
                 model, parts.gateway_ms, parts.network_ms, parts.queue_ms, parts.service_ms
+            )
+            assert self.decision is not None
+            metrics.recent.add(
+                now,
+                self._arrival.vantage,
+                self.decision.center,
+                parts.gateway_ms,
+                parts.network_ms,
+                parts.queue_ms,
+                parts.service_ms,
             )
         else:
             metrics.refused(model, status)

@@ -7,7 +7,8 @@ deadlines; here nothing is decided but whether there is room:
 
 * at most ``in_flight_max`` requests and ``BODIES_BYTES_MAX`` of their bodies a connection; what
   is over it is answered with ``CenterBusy``
-* while the gateway does not read, nothing more is read from it
+* while the gateway does not read, nothing more is read from it, and in the end it is let go, as
+  is one that does not finish what it began to say (``frames_patience``)
 * a connection that is lost cancels its requests; one that sends garbage, or uses a number
   twice, is told the reason and closed
 * ``leave`` says goodbye: what is under way is answered, what comes later is refused.
@@ -26,6 +27,7 @@ import msgspec
 from gateway.api import CenterBusy, CenterDown, CenterFailed, NearwayError, Report, Unsupported
 from gateway.centers.port import Attempt, CenterPort
 from gateway.serving.frames_answer import ServedCall
+from gateway.serving.frames_patience import FramesPatience
 from gateway.wire import frames
 from gateway.wire.frames import FrameReader, Hello, ProtocolError
 
@@ -36,7 +38,6 @@ BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 QUESTIONS_MAX: Final = 1024
 VANTAGES_MAX: Final = 1024
 WRITE_BUFFER_BYTES: Final = 256 * 1024
-HELLO_S: Final = 10.0
 LINGER_S: Final = 1.0
 
 Verb = Callable[[CenterPort, frames.Question], Awaitable[Any]]
@@ -156,7 +157,7 @@ class FramesPeer(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
         self._out: list[bytes] = []
         self._flush_is_due = False
-        self._silent: asyncio.TimerHandle | None = None
+        self._patience: FramesPatience | None = None
 
     @property
     def in_flight(self) -> int:
@@ -172,7 +173,7 @@ class FramesPeer(asyncio.Protocol):
         if not self._door.entered(self):
             self.end(f"{CONNECTIONS_MAX} gateways are connected, the most there may be")
             return
-        self._silent = self._loop.call_later(HELLO_S, self.end, f"no hello within {HELLO_S:g} s")
+        self._patience = FramesPatience(self.end, transport.abort)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Nobody wants the answers any more."""
@@ -191,8 +192,8 @@ class FramesPeer(asyncio.Protocol):
 
     def _drop_all(self) -> None:
         self._door.left(self)
-        if self._silent is not None:
-            self._silent.cancel()
+        if self._patience is not None:
+            self._patience.stop()
         calls, self._calls = list(self._calls.values()), {}
         self._out = []
         for served in calls:
@@ -205,10 +206,14 @@ class FramesPeer(asyncio.Protocol):
         self.writable = False
         if self._transport is not None:
             self._transport.pause_reading()
+        if self._patience is not None:
+            self._patience.stuck()
 
     def resume_writing(self) -> None:
         """It reads again."""
         self.writable = True
+        if self._patience is not None:
+            self._patience.reads()
         if self._transport is not None:
             self._transport.resume_reading()
         for served in list(self._calls.values()):
@@ -243,8 +248,10 @@ class FramesPeer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Frames of the gateway."""
+        whole = 0
         try:
             for frame, body in self._reader.feed(data):
+                whole += 1
                 if self._transport is None:
                     return
                 take = _TAKE.get(type(frame))
@@ -254,11 +261,12 @@ class FramesPeer(asyncio.Protocol):
         except ProtocolError as error:
             log.warning("a connection for frames is closed: %s", error)
             self.end(str(error))
+        else:
+            if self._patience is not None and self._transport is not None:
+                self._patience.heard(whole=whole > 0, partial=self._reader.partial)
 
     def _take_hello(self, hello: Hello, _body: bytes) -> None:
         hosted = self._hosted
-        if self._silent is not None:
-            self._silent.cancel()
         self._credit = hello.stream_bytes
         self.write(
             frames.encode(

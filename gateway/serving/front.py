@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from gateway import __version__
-from gateway.api import Center, NoCenter, Overloaded, Report
+from gateway.api import Center, NoCenter, Place, Report, Table
 from gateway.api.control import Control
 from gateway.centers.port import CenterPort
 from gateway.config.settings import Settings
 from gateway.routing.attempts import RetryBudget
+from gateway.routing.hedging import Hedging
+from gateway.serving.admission import Admission
 from gateway.serving.arrival import Collaborators, Deciding, Timer
+from gateway.serving.dashboard.feed import Feed
 from gateway.serving.deadlines import Deadlines
 from gateway.serving.decisions import DecisionLog
 from gateway.serving.intake import Headers, Intake
@@ -37,11 +40,16 @@ class Front:
     name or ``lat,lon`` and raises InvalidRequest for a place it does not know. ``clock`` is the
     process's monotonic clock in seconds, ``call_at`` calls back at an instant of it. ``healthy``
     says whether a center may be asked about its models. While ``ready`` says no, inference is
-    refused with 503; what has entered ends normally. ``retiring``: another process has taken
-    over, so every answer is its connection's last. ``whole_metrics``: the text of all workers'
-    metrics, when this process is one of several. ``tells_drawn``: this is a center that emulates
-    its paths, and answers say which delay was drawn; the aiohttp lane says it. ``probe_center``:
-    what a center's own door answers a probe with, given the head; raises CenterDown.
+    refused with 503; what has entered ends normally. ``unready`` says why others had better be
+    asked, empty when they need not; it is told, and refuses nobody. ``retiring``: another process
+    has taken over, so every answer is its connection's last. ``whole_metrics``: the text of all
+    workers' metrics, when this process is one of several. ``tells_drawn``: this is a center that
+    emulates its paths, and answers say which delay was drawn; the aiohttp lane says it.
+    ``probe_center``: what a center's own door answers a probe with, given the head; raises
+    CenterDown.
+    ``smaller``: by model, the one that may answer in its place; the runtime adds what models
+    themselves declare. ``table``: what is known of the fleet, None where nothing is.
+    ``places``: those of ``vantage_names``, in their order. ``feed``: what dashboards watch.
     """
 
     settings: Settings
@@ -62,17 +70,21 @@ class Front:
     whole_metrics: Callable[[], Awaitable[bytes]] | None = None
     tells_drawn: bool = False
     probe_center: Callable[[Headers], Awaitable[Report]] | None = None
+    smaller: dict[str, str] = field(default_factory=dict)
+    unready: Callable[[], str] = str
+    table: Table | None = None
+    places: Sequence[Place] = ()
+    feed: Feed | None = None
     center_ids: tuple[str, ...] = field(init=False)
     decisions: DecisionLog = field(init=False)
     intake: Intake = field(init=False)
     exposition: Exposition = field(init=False)
     prober: Prober = field(init=False)
+    admission: Admission = field(init=False)
     collaborators: Collaborators = field(init=False)
-    in_flight_max: int = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.in_flight_max = settings.server.in_flight_max
         self.center_ids = tuple(center.id for center in self.centers)
         self.decisions = DecisionLog(settings.routing.explain_every)
         self.intake = Intake(settings, self.find_vantage)
@@ -85,6 +97,7 @@ class Front:
             self.call_at,
             self.find_vantage(settings.origins.default),
         )
+        self.admission = Admission(settings, self.metrics, self.router, len(self.ports), self.table)
         attempts = settings.attempts
         self.collaborators = Collaborators(
             self.router,
@@ -99,26 +112,24 @@ class Front:
             self.decisions,
             settings.planted.gateway_delay_ms / 1e3,
             RetryBudget(attempts.retry_budget, attempts.retries_min),
+            Hedging(attempts.hedge_share, attempts.hedge_quantile, self.metrics.requests_begun),
+            self.smaller,
             self.prober,
+            self.admission,
         )
 
-    def enter(self) -> None:
-        """One more inference request under way; ``leave`` must follow.
+    def enter(self, body_bytes: int = 0) -> None:
+        """One more inference request under way, with so many bytes of body; ``leave`` must follow.
 
-        Raises NoCenter while starting or draining, Overloaded at the bound.
+        Raises NoCenter while starting or draining, NoCapacity at a bound.
         """
         if not self.ready():
             raise NoCenter("the gateway is starting or draining; ask another one, or again later")
-        if self.metrics.in_flight >= self.in_flight_max:
-            raise Overloaded(
-                f"{self.in_flight_max} requests are under way, the most this gateway takes; "
-                "try again in a second or raise server.in_flight_max"
-            )
-        self.metrics.in_flight += 1
+        self.admission.enter(body_bytes)
 
-    def leave(self) -> None:
-        """An inference request is over."""
-        self.metrics.in_flight -= 1
+    def leave(self, body_bytes: int = 0) -> None:
+        """An inference request is over; ``body_bytes``: all that was taken for it."""
+        self.admission.leave(body_bytes)
 
     def declaring(self, model: str) -> list[int]:
         """Rows of the centers that declare ``model``, healthy ones first."""

@@ -15,7 +15,7 @@ from gateway.api import DeadlineExceeded, NearwayError, TooLarge
 from gateway.centers.port import Head, Whole
 from gateway.serving.answer_head import AnswerHead, asked
 from gateway.serving.arrival import Arrival, Parts
-from gateway.serving.body import late_body
+from gateway.serving.body import Held, late_body
 from gateway.serving.boundary import error_answer, internal_answer
 from gateway.serving.encoding import (
     COMPRESS_BYTES_MIN,
@@ -27,6 +27,7 @@ from gateway.serving.encoding import (
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
 from gateway.serving.models import ModelDoor
+from gateway.serving.patience import patience_of
 
 
 class Reply:
@@ -112,6 +113,7 @@ class InferDoor:
         self._intake = front.intake
         self._heads = AnswerHead(front)
         self._body_bytes_max = front.settings.server.body_bytes_max
+        self._patience = patience_of(front.settings)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One inference request; every error leaves as JSON with the request's id."""
@@ -121,13 +123,14 @@ class InferDoor:
         match = request.match_info
         model, version = match["model"], match.get("version", "")
         exchange_began = False
+        held = Held(front.admission, min(request.content_length or 0, self._body_bytes_max))
         try:
-            front.enter()
+            front.enter(held.bytes)
         except NearwayError as error:
             front.metrics.refused(model, error.http_status)
             return error_answer(error, request_id)
         try:
-            arrival = await self._arrival(request, model, version, request_id, arrived_s)
+            arrival = await self._arrival(request, held, model, version, request_id, arrived_s)
             exchange_began = True
             return await self._exchange(request, arrival)
         except NearwayError as error:
@@ -141,24 +144,31 @@ class InferDoor:
                 front.metrics.refused(model, 500)
             return internal_answer(request, request_id)
         finally:
-            front.leave()
+            front.leave(held.bytes)
 
     # ---- in -------------------------------------------------------------------------------
 
     async def _arrival(
-        self, request: web.Request, model: str, version: str, request_id: str, arrived_s: float
+        self,
+        request: web.Request,
+        held: Held,
+        model: str,
+        version: str,
+        request_id: str,
+        arrived_s: float,
     ) -> Arrival:
         intake, headers = self._intake, request.headers
         intake.check_media(headers)
         intake.check_length(headers)
         encoding = known_encoding(headers.get("Content-Encoding"))
-        body = await self._body(request)
+        body = await self._body(request, held)
         if encoding is not None:
             body = await inflate(body, self._body_bytes_max)
+            held.grow_to(len(body))
         return intake.arrival(headers, request.remote, request_id, model, version, body, arrived_s)
 
-    async def _body(self, request: web.Request) -> bytes:
-        """The bytes as they came. Raises TooLarge, or SlowBody when they take too long.
+    async def _body(self, request: web.Request, held: Held) -> bytes:
+        """The bytes as they came. Raises TooLarge, NoCapacity, or SlowBody if they take too long.
 
         A body that is all here is taken in one piece: ``request.read`` costs 4 us more.
         """
@@ -167,9 +177,9 @@ class InferDoor:
             body = content.read_nowait()
             if len(body) > self._body_bytes_max:
                 raise TooLarge(self._intake.too_large(f"{len(body)} bytes"))
+            held.grow_to(len(body))
             return body
-        deadline_s = self._front.settings.attempts.deadline_ms / 1e3
-        return await late_body(request, self._intake, deadline_s)
+        return await late_body(request, self._intake, self._patience, held)
 
     # ---- through --------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from math import isfinite
 from typing import Protocol
 
 from gateway.api import (
+    ConfigError,
     InvalidRequest,
     NearwayError,
     Query,
@@ -54,12 +55,16 @@ class Said:
 
     ``budget_ms``: None when the body may say it. ``json_bytes``: the length of the JSON head as
     it is written, to be held against the body; None when no binary tensors follow.
+    ``priority``: the class, 1 is the highest; None when the body may say it. ``trusted``: what
+    the body says of its priority is believed also where it is a high one.
     """
 
     vantage: int
     tenant: str
     budget_ms: float | None
     json_bytes: str | None
+    priority: int | None = None
+    trusted: bool = False
 
 
 class Intake:
@@ -67,31 +72,42 @@ class Intake:
 
     __slots__ = (
         "_attempts",
-        "_body_bytes_max",
+        "_classes",
+        "_default_class",
         "_default_vantage",
         "_geo_headers",
         "_id_prefix",
         "_ids",
         "_origin_header",
+        "_priority_header",
         "_tenant_header",
         "_vantage_of",
+        "body_bytes_max",
         "head_bytes_max",
+        "may_administer",
         "trusts",
     )
 
     def __init__(self, settings: Settings, find_vantage: Callable[[str], int]) -> None:
         origins = settings.origins
         self._attempts = settings.attempts
-        self._body_bytes_max = settings.server.body_bytes_max
+        self.body_bytes_max = settings.server.body_bytes_max
         self.head_bytes_max = settings.server.head_bytes_max
         self._origin_header = origins.header
         self._geo_headers = origins.geo_headers
         self._tenant_header = origins.tenant_header
+        self._priority_header = settings.admission.priority_header
+        self._classes = settings.admission.classes
+        self._default_class = settings.admission.default_class
         self._vantage_of = lru_cache(ORIGINS_REMEMBERED_MAX)(find_vantage)
         self._default_vantage = find_vantage(origins.default)
         self._id_prefix = os.urandom(6).hex()
         self._ids = count(1)
-        self.trusts = lru_cache(PEERS_REMEMBERED_MAX)(_Trust(settings.server.trusted_proxies))
+        server = settings.server
+        self.trusts = lru_cache(PEERS_REMEMBERED_MAX)(
+            _Trust("server.trusted_proxies", server.trusted_proxies)
+        )
+        self.may_administer = _Trust("server.admin_peers", server.admin_peers)
 
     def request_id(self, headers: Headers) -> str:
         """The client's own when it is 1 to 128 visible ASCII characters, else a new one."""
@@ -122,13 +138,13 @@ class Intake:
     def check_length(self, headers: Headers) -> None:
         """Raises TooLarge before a byte of a body too large is read."""
         given = headers.get("Content-Length")
-        if given is not None and int(given) > self._body_bytes_max:
+        if given is not None and int(given) > self.body_bytes_max:
             raise TooLarge(self.too_large(f"{given} bytes"))
 
     def too_large(self, found: str) -> str:
         """The message for a body over its bound."""
         return (
-            f"the body has {found}, at most {self._body_bytes_max} are read; "
+            f"the body has {found}, at most {self.body_bytes_max} are read; "
             "send less or raise server.body_bytes_max"
         )
 
@@ -148,32 +164,42 @@ class Intake:
 
     def said(self, headers: Headers, *, trusted: bool) -> Said:
         """What the head says by itself. Raises InvalidRequest naming the header."""
-        given = headers.get("x-request-timeout-ms")
-        budget_ms = None
-        if given is not None:
-            budget_ms = min(_positive_ms("x-request-timeout-ms", given), self._attempts.deadline_ms)
-        vantage, tenant = self._default_vantage, "anonymous"
+        budget_ms = self._budget_ms(headers)
+        vantage, tenant, priority = self._default_vantage, "anonymous", None
         if trusted:
             vantage = self._vantage(headers)
             tenant = self._tenant(headers)
-        return Said(vantage, tenant, budget_ms, headers.get("Inference-Header-Content-Length"))
+            priority = self._priority(headers)
+        json_bytes = headers.get("Inference-Header-Content-Length")
+        return Said(vantage, tenant, budget_ms, json_bytes, priority, trusted)
 
     def arrival_of(
         self, said: Said, request_id: str, model: str, version: str, body: bytes, arrived_s: float
     ) -> Arrival:
         """The request of a head that was read. Raises InvalidRequest naming the field."""
-        head_bytes, budget_ms = None, said.budget_ms
+        head_bytes, budget_ms, priority = None, said.budget_ms, said.priority
         if said.json_bytes is not None:
             head_bytes = _json_bytes(said.json_bytes, body)
-        if budget_ms is None:
-            timeout_us, _ = find_limits(body if head_bytes is None else body[:head_bytes])
-            budget_ms = self._attempts.deadline_ms
-            if timeout_us is not None:
-                budget_ms = min(timeout_us / 1e3, budget_ms)
-        query = Query(said.vantage, model, said.tenant, budget_ms, len(body))
+        if budget_ms is None or priority is None:
+            timeout_us, asked = find_limits(body if head_bytes is None else body[:head_bytes])
+            if budget_ms is None:
+                budget_ms = self._attempts.deadline_ms
+                if timeout_us is not None:
+                    budget_ms = min(timeout_us / 1e3, budget_ms)
+            if priority is None:
+                priority = 0 if asked is None else self._class_in_body(asked, trusted=said.trusted)
+        query = Query(said.vantage, model, said.tenant, budget_ms, len(body), "", priority)
         return Arrival(
             query, body, head_bytes, version, request_id, arrived_s, arrived_s + budget_ms / 1e3
         )
+
+    def _budget_ms(self, headers: Headers) -> float | None:
+        """The first of the headers that say how long the caller waits; None when none does."""
+        for name, read in BUDGET_HEADERS:
+            given = headers.get(name)
+            if given is not None:
+                return min(read(name, given), self._attempts.deadline_ms)
+        return None
 
     def _vantage(self, headers: Headers) -> int:
         origin = headers.get(self._origin_header)
@@ -192,6 +218,21 @@ class Intake:
         except NearwayError as error:
             raise InvalidRequest(f"{field}: {error}") from error
 
+    def _priority(self, headers: Headers) -> int | None:
+        given = headers.get(self._priority_header)
+        if given is None:
+            return None
+        if not (given.isascii() and given.isdigit() and len(given) < 20):
+            raise InvalidRequest(
+                f"header {self._priority_header} is {given[:60]!r}, expected a number: 1 is the "
+                f"highest class, {self._classes} the lowest, 0 the default"
+            )
+        return min(int(given), self._classes)
+
+    def _class_in_body(self, asked: int, *, trusted: bool) -> int:
+        """The class a body asks for; of whom we do not trust, it can only be a lower one."""
+        return min(asked if trusted else max(asked, self._default_class), self._classes)
+
     def _tenant(self, headers: Headers) -> str:
         tenant = headers.get(self._tenant_header)
         if not tenant:
@@ -207,8 +248,14 @@ class Intake:
 class _Trust:
     """Is a peer's address in one of the networks?"""
 
-    def __init__(self, trusted: tuple[str, ...]) -> None:
-        self._networks = tuple(ip_network(entry, strict=False) for entry in trusted)
+    def __init__(self, key: str, trusted: tuple[str, ...]) -> None:
+        """Raises ConfigError naming ``key``."""
+        try:
+            self._networks = tuple(ip_network(entry, strict=False) for entry in trusted)
+        except ValueError as error:
+            raise ConfigError(
+                f"{key}: {error}; expected addresses or networks, as in 10.0.0.0/8"
+            ) from None
 
     def __call__(self, peer: str | None) -> bool:
         if peer is None:
@@ -246,3 +293,26 @@ def _positive_ms(header: str, given: str) -> float:
     if not isfinite(value_ms) or value_ms <= 0.0:
         raise InvalidRequest(f"header {header} is {given!r}, expected milliseconds above 0")
     return value_ms
+
+
+def _grpc_timeout_ms(header: str, given: str) -> float:
+    """gRPC over HTTP/2: at most eight digits and a unit, H M S m u n."""
+    unit_ms = GRPC_UNIT_MS.get(given[-1:])
+    digits = given[:-1]
+    if unit_ms is None or not (digits.isascii() and digits.isdigit() and len(digits) <= 8):
+        raise InvalidRequest(
+            f"header {header} is {given[:60]!r}, expected up to 8 digits and one of the units "
+            f"{' '.join(GRPC_UNIT_MS)}: 100m is 100 ms"
+        )
+    if not int(digits):
+        raise InvalidRequest(f"header {header} is {given!r}, expected more than nothing")
+    return int(digits) * unit_ms
+
+
+GRPC_UNIT_MS = {"H": 3.6e6, "M": 6e4, "S": 1e3, "m": 1.0, "u": 1e-3, "n": 1e-6}
+BUDGET_HEADERS = (
+    ("x-request-timeout-ms", _positive_ms),
+    ("x-envoy-expected-rq-timeout-ms", _positive_ms),
+    ("grpc-timeout", _grpc_timeout_ms),
+)
+"""Who says first how long the caller waits is believed: ours, Envoy's, gRPC's."""

@@ -29,6 +29,7 @@ from gateway.serving.front import Front
 T = TypeVar("T")
 READY = "READY"
 NAMED_MAX = 5
+CLOSER_S_MAX = 0.5
 
 
 def is_vague(error: NearwayError, decision: Decision | None) -> bool:
@@ -79,12 +80,17 @@ class ModelDoor:
     ) -> NearwayError:
         """Nobody was eligible from the start: is it the model that nobody has or has loaded?
 
-        Any other ``error`` is as close as it gets (see ``is_vague``).
+        Any other ``error`` is as close as it gets (see ``is_vague``), and so is this one when
+        the centers do not say in what is left of the request's time.
         """
         if not is_vague(error, decision):
             return error
+        left_s = min(arrival.deadline_s - self._front.clock(), CLOSER_S_MAX)
         try:
-            await self.check_ready(arrival.query.model, arrival.version)
+            async with asyncio.timeout(left_s):
+                await self.check_ready(arrival.query.model, arrival.version)
+        except TimeoutError:
+            return error
         except NearwayError as closer:
             return closer
         return error

@@ -17,6 +17,7 @@ from gateway.serving.boundary import bytes_answer, json_answer
 from gateway.serving.encoding import inflate, known_encoding
 from gateway.serving.front import Front
 from gateway.serving.models import ModelDoor
+from gateway.serving.patience import patience_of
 from gateway.wire import (
     model_metadata_json,
     orca,
@@ -57,6 +58,7 @@ class ProtocolDoor:
     def __init__(self, front: Front, models: ModelDoor) -> None:
         self._front = front
         self._models = models
+        self._patience = patience_of(front.settings)
 
     async def server_metadata(self, _request: web.Request) -> web.Response:
         """Name, version and extensions."""
@@ -72,12 +74,12 @@ class ProtocolDoor:
         return bytes_answer(b'{"live":true}', headers={} if load is None else {orca.HEADER: load})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """Requests can be answered: 200, else 503."""
+        """Requests are answered, by enough centers: 200, else 503 with the reason."""
         if not self._front.ready():
-            raise NoCenter(
-                "not ready: the gateway is starting or draining, or no center is healthy; "
-                "GET /fleet at the admin door shows which"
-            )
+            raise NoCenter("not ready: the gateway is starting or draining")
+        why = self._front.unready()
+        if why:
+            raise NoCenter(f"not ready: {why}; GET /fleet at the admin door shows the centers")
         return json_answer({"live": True, "ready": True})
 
     async def model_metadata(self, request: web.Request) -> web.Response:
@@ -146,8 +148,7 @@ class ProtocolDoor:
         intake.check_media(request.headers)
         encoding = known_encoding(request.headers.get("Content-Encoding"))
         _check_control_length(request.content_length or 0)
-        deadline_s = self._front.settings.attempts.deadline_ms / 1e3
-        body = await late_body(request, intake, deadline_s)
+        body = await late_body(request, intake, self._patience)
         _check_control_length(len(body))
         return body if encoding is None else await inflate(body, CONTROL_BYTES_MAX)
 

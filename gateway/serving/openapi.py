@@ -18,10 +18,10 @@ ERRORS: dict[int, str] = {
     413: "The body, or a tensor in it, is over its bound",
     415: "The content type or encoding is not read here",
     417: "An expectation other than 100-continue",
-    429: "The gateway's bound of requests under way is reached",
+    429: "More than this client's part while others wait; x-nearway-reason says which bound",
     500: "An unforeseen error; the log has it under x-request-id",
     501: "Known to the protocol, not offered here",
-    503: "No center can answer now",
+    503: "No center can answer now, or none has room; x-nearway-reason says why",
     504: "The request's budget of time is spent",
 }
 ALWAYS = (417, 500)
@@ -100,7 +100,12 @@ def _responses(answer: Object, errors: tuple[int, ...], headers: Object | None =
     responses: Object = {"200": success}
     for status in errors:
         told_headers = dict(REQUEST_ID)
-        if status == 429:
+        if status in (429, 503, 504):
+            told_headers["x-nearway-reason"] = {
+                "description": "Why, in one word",
+                "schema": {"type": "string"},
+            }
+        if status in (429, 503):
             told_headers["Retry-After"] = {
                 "description": "Seconds to wait",
                 "schema": {"type": "integer", "minimum": 1},
@@ -190,6 +195,7 @@ def _answer_headers() -> Object:
     declared = {
         "Server-Timing": "gateway, network, queue and service, in ms",
         "x-nearway-center": "The center that answered",
+        "x-nearway-degraded-to": "The smaller model that answered, when time was too short",
         "Inference-Header-Content-Length": "Length of the JSON head of a binary answer",
         "endpoint-load-metrics": "The center's load report, when asked for",
     }

@@ -35,7 +35,7 @@ PARAMETERS: Object = {
 }
 
 SCHEMAS: Object = {
-    "error": _object({"error": NAME}, ("error",)),
+    "error": _object({"error": NAME, "reason": NAME}, ("error",)),
     "empty": {"type": "object", "maxProperties": 0},
     "openapi": _object({"openapi": TEXT, "paths": {"type": "object"}}, ("openapi", "paths")),
     "server_metadata": _object(

@@ -11,7 +11,7 @@ from gateway.centers.port import Call, Event, Whole
 from gateway.serving.arrival import Arrival
 
 if TYPE_CHECKING:
-    from gateway.serving.exchange import Exchange
+    from gateway.serving.attempting import Attempting
 
 
 class Try:
@@ -19,7 +19,9 @@ class Try:
 
     ``call``: the attempt as the center has it. ``patience_s``: how long it may be silent since
     ``heard_s``, None while nobody had to know. ``late_once``: it was looked at late once
-    already. ``paid``: it is a retry, and the budget wants it back at the end.
+    already, ``hedge_late_once``: to see about a copy. ``hedge_at``: beyond which quantile of
+    its predicted time a copy may be sent to another zone; 0: never.
+    ``hedges``: it is such a copy. ``paid``: it is a retry, and the budget wants it back at the end.
     """
 
     __slots__ = (
@@ -27,6 +29,9 @@ class Try:
         "decision",
         "exchange",
         "heard_s",
+        "hedge_at",
+        "hedge_late_once",
+        "hedges",
         "late_once",
         "open",
         "paid",
@@ -38,11 +43,12 @@ class Try:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: Attempting,
         decision: Decision,
         now: float,
         *,
-        paid: bool,
+        paid: bool = False,
+        hedges: bool = False,
     ) -> None:
         self.exchange = exchange
         self.decision = decision
@@ -50,6 +56,9 @@ class Try:
         self.heard_s = now
         self.patience_s: float | None = None
         self.late_once = False
+        self.hedge_at = 0.0
+        self.hedge_late_once = False
+        self.hedges = hedges
         self.paid = paid
         self.open = True
 

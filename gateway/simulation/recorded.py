@@ -49,6 +49,8 @@ class UnknownRow(NearwayError):
 def read_log(path: Path) -> LoggedDecisions:
     """Read a decision log. Raises ConfigError; a cut-off end is a note."""
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: is no plain file; expected a decision log")
         size = path.stat().st_size
         if size > LOG_BYTES_MAX:
             raise ConfigError(f"{path}: {size} bytes; expected at most {LOG_BYTES_MAX}")

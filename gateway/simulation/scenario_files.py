@@ -6,10 +6,10 @@ A file named inside a scenario is looked for beside it, then among the fleets sh
 from __future__ import annotations
 
 import difflib
-import tomllib
 from pathlib import Path
 
 from gateway.api import ConfigError
+from gateway.config.toml_file import read_toml
 from gateway.simulation.scenario import Scenario, scenario_of
 
 SHIPPED_SCENARIOS = Path(__file__).with_name("scenarios")
@@ -54,12 +54,7 @@ def find_file(scenario: Scenario, name: str, key: str) -> Path:
 
 
 def _load(path: Path) -> Scenario:
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    document = read_toml(path, "no such file; give a scenario that exists")
     if "folder" in document:
         raise ConfigError(f"{path}: top level: unknown key 'folder'")
     document["folder"] = str(path.parent)

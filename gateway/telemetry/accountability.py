@@ -40,10 +40,11 @@ class Sums(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PolicyFigures:
-    """Everything at one instant; ``by_center`` in row order."""
+    """Everything at one instant; ``by_center`` and ``health`` in row order."""
 
     by_model: Mapping[str, Sums] = field(default_factory=dict)
     by_center: Sequence[Sums] = ()
+    health: Sequence[str] = ()
     error_share: float = 0.0
     doubted: bool = False
     fallbacks: int = 0
@@ -62,6 +63,14 @@ def policy_families(figures: PolicyFigures, centers: Sequence[str]) -> Iterable[
     yield from _accounts(
         catalogue.CENTER_PREDICTIONS, list(zip(centers, figures.by_center, strict=False))
     )
+    health = GaugeMetricFamily(
+        catalogue.CENTER_HEALTH.name,
+        catalogue.CENTER_HEALTH.help,
+        labels=catalogue.CENTER_HEALTH.labels,
+    )
+    for center, stage in zip(centers, figures.health, strict=False):
+        health.add_metric([center, stage], 1.0)
+    yield health
     yield _gauge(catalogue.ERROR_SHARE, figures.error_share)
     yield _gauge(catalogue.IN_DOUBT, float(figures.doubted))
     yield _counter(catalogue.FALLBACKS, figures.fallbacks)

@@ -46,6 +46,34 @@ RETRIES_REFUSED = Family(
     "counter",
     "Retries that the retry budget did not allow; the attempt was waited for, or its error told.",
 )
+HEDGES = Family(
+    "nearway_hedges",
+    "counter",
+    "Second copies of slow requests, by whether they brought the answer: won or lost.",
+    ("result",),
+)
+DEGRADED = Family(
+    "nearway_requests_degraded",
+    "counter",
+    "Requests answered by a smaller model because the one asked for would have been late.",
+)
+HOPELESS = Family(
+    "nearway_requests_hopeless",
+    "counter",
+    "Requests that no center was predicted to answer in time; all but 1 in 32 are refused at once.",
+)
+REFUSED = Family(
+    "nearway_refused",
+    "counter",
+    "Requests refused for want of room, by the reason their clients were told and their class.",
+    ("reason", "class"),
+)
+BODIES_BYTES = Family(
+    "nearway_bodies_bytes", "gauge", "Bytes of request bodies held by requests under way."
+)
+CONNECTIONS_REFUSED = Family(
+    "nearway_connections_refused", "counter", "Connections turned away at the bound of them."
+)
 PROBES = Family(
     "nearway_probes",
     "counter",
@@ -109,6 +137,12 @@ def _predictions(of: str) -> tuple[Family, Family, Family, Family]:
 
 MODEL_PREDICTIONS = _predictions("model")
 CENTER_PREDICTIONS = _predictions("center")
+CENTER_HEALTH = Family(
+    "nearway_center_health",
+    "gauge",
+    "1 at the health a center has: ok, slow, ejected, half_open, returning or draining.",
+    ("center", "health"),
+)
 ERROR_SHARE = Family(
     "nearway_prediction_error_share",
     "gauge",
@@ -157,6 +191,12 @@ CATALOGUE: tuple[Family, ...] = (
     ATTEMPTS,
     RETRIES,
     RETRIES_REFUSED,
+    HEDGES,
+    DEGRADED,
+    HOPELESS,
+    REFUSED,
+    BODIES_BYTES,
+    CONNECTIONS_REFUSED,
     PROBES,
     PICKS,
     ATTEMPT_ENDINGS,
@@ -165,6 +205,7 @@ CATALOGUE: tuple[Family, ...] = (
     PREDICTION_UNDER,
     *MODEL_PREDICTIONS,
     *CENTER_PREDICTIONS,
+    CENTER_HEALTH,
     ERROR_SHARE,
     IN_DOUBT,
     FALLBACKS,

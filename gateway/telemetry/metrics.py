@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from gateway.telemetry import catalogue
 from gateway.telemetry.accountability import PolicyFigures, policy_families
+from gateway.telemetry.answers import RecentAnswers
 from gateway.telemetry.histogram import BOUNDS_MS, Histogram, empty_cells
 
 EXPOSITION_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,16 +35,23 @@ ProbeEnding = Literal["answered", "silent", "dropped"]
 
 
 class Metrics:
-    """The counters of one gateway process. ``in_flight`` is written by admission.
+    """The counters of one gateway process. ``in_flight`` and ``bodies_bytes`` are written by
+    admission, ``connections_refused`` by the door.
 
-    ``policy_figures`` is asked at every scrape for what is kept elsewhere.
+    ``policy_figures`` is asked at every scrape for what is kept elsewhere; ``recent`` are the last
+    answers, for who wants to look closer.
     """
 
     __slots__ = (
         "_cells",
         "_centers",
         "_decision",
+        "_degraded",
         "_endings",
+        "_former_picks",
+        "_hedge_endings",
+        "_hedges",
+        "_hopeless",
         "_picks",
         "_prediction_error",
         "_prediction_under",
@@ -51,18 +59,31 @@ class Metrics:
         "_requests",
         "_retries",
         "_retries_refused",
+        "_shed",
         "_sums_ms",
+        "bodies_bytes",
+        "connections_refused",
         "in_flight",
         "policy_figures",
+        "recent",
     )
 
     def __init__(self, centers: Sequence[str]) -> None:
         self.in_flight = 0
+        self.recent = RecentAnswers()
         self.policy_figures: Callable[[], PolicyFigures] = PolicyFigures
         self._centers = tuple(centers)
         self._picks = [0] * len(self._centers)
+        self._former_picks: dict[str, int] = {}
         self._retries = 0
         self._retries_refused = 0
+        self._hedges = 0
+        self._hedge_endings = {"won": 0, "lost": 0}
+        self._degraded = 0
+        self._hopeless = 0
+        self._shed: dict[tuple[str, str], int] = {}
+        self.bodies_bytes = 0
+        self.connections_refused = 0
         self._probes: dict[str, int] = {"answered": 0, "silent": 0, "dropped": 0}
         self._endings: dict[str, int] = {"answer": 0, "error": 0, "cancelled": 0}
         self._requests: dict[str, dict[int, int]] = {OTHER: {}}
@@ -72,12 +93,64 @@ class Metrics:
         self._prediction_error = Histogram()
         self._prediction_under = 0
 
+    def take_centers(self, centers: Sequence[str]) -> None:
+        """Other centers stand in the rows from now on; what was counted by id stays.
+
+        An attempt of a request begun before is counted for whoever stands in its row now.
+        """
+        if tuple(centers) == self._centers:
+            return
+        counts = self._former_picks | dict(zip(self._centers, self._picks, strict=False))
+        rows = max(len(centers), len(self._picks))  # requests begun before still have theirs
+        self._former_picks = {name: n for name, n in counts.items() if name not in set(centers)}
+        self._former_picks[""] = counts.get("", 0) + sum(self._picks[len(self._centers) :])
+        self._centers = tuple(centers)
+        self._picks = [counts.get(name, 0) for name in centers]
+        self._picks += [0] * (rows - len(self._picks))
+
     def decided(self, center: int, decision_ms: float, tries: int) -> None:
         """A center was chosen and charged; the ``tries``-th attempt of a request starts."""
         self._picks[center] += 1
         if tries > 1:
             self._retries += 1
         self._decision.record(decision_ms)
+
+    def _attempts(self) -> int:
+        return sum(self._picks) + sum(self._former_picks.values())
+
+    @property
+    def requests_begun(self) -> int:
+        """Requests for which a center was chosen: all attempts but retries and hedges."""
+        return self._attempts() - self._retries - self._hedges
+
+    def hedged(self, center: int) -> None:
+        """A second copy of a request was sent to ``center``."""
+        self._picks[center] += 1
+        self._hedges += 1
+
+    def hedge_ended(self, *, won: bool) -> None:
+        """A second copy brought the answer, or did not."""
+        self._hedge_endings["won" if won else "lost"] += 1
+
+    def degraded(self) -> None:
+        """A smaller model answers in place of the one asked for."""
+        self._degraded += 1
+
+    def hopeless(self) -> int:
+        """A request came too late for any center; returns how many did so far."""
+        self._hopeless += 1
+        return self._hopeless
+
+    def shed(self, reason: str, number: str) -> None:
+        """A request was refused for want of room; ``number``: its class, empty when unread."""
+        self._shed[reason, number] = self._shed.get((reason, number), 0) + 1
+
+    def shed_counts(self) -> dict[str, dict[str, int]]:
+        """By reason and class, how many were refused."""
+        counts: dict[str, dict[str, int]] = {}
+        for (reason, number), count in sorted(self._shed.items()):
+            counts.setdefault(reason, {})[number] = count
+        return counts
 
     def retry_refused(self) -> None:
         """The budget did not allow a retry."""
@@ -133,6 +206,12 @@ class Metrics:
             return self._requests[OTHER]
         return self._requests.setdefault(model, {})
 
+    def _refused_family(self) -> CounterMetricFamily:
+        refused = _counter(catalogue.REFUSED)
+        for (reason, number), count in sorted(self._shed.items()):
+            refused.add_metric([reason, number], count)
+        return refused
+
     def families(self) -> Iterable[Metric]:
         """Everything counted, as Prometheus families in the catalogue's order."""
         requests = _counter(catalogue.REQUESTS)
@@ -145,19 +224,29 @@ class Metrics:
         yield _histogram(catalogue.DURATION, {"": whole})
         by_name = map(Histogram, parts, self._sums_ms)
         yield _histogram(catalogue.PARTS, dict(zip(PART_NAMES, by_name, strict=True)))
-        yield GaugeMetricFamily(
-            catalogue.IN_FLIGHT.name, catalogue.IN_FLIGHT.help, value=self.in_flight
-        )
-        yield _counter(catalogue.ATTEMPTS, sum(self._picks))
+        yield _gauge(catalogue.IN_FLIGHT, self.in_flight)
+        yield _counter(catalogue.ATTEMPTS, self._attempts())
         yield _counter(catalogue.RETRIES, self._retries)
         yield _counter(catalogue.RETRIES_REFUSED, self._retries_refused)
+        hedges = _counter(catalogue.HEDGES)
+        for hedge_ending, count in self._hedge_endings.items():
+            hedges.add_metric([hedge_ending], count)
+        yield hedges
+        yield _counter(catalogue.DEGRADED, self._degraded)
+        yield _counter(catalogue.HOPELESS, self._hopeless)
+        yield self._refused_family()
+        yield _gauge(catalogue.BODIES_BYTES, self.bodies_bytes)
+        yield _counter(catalogue.CONNECTIONS_REFUSED, self.connections_refused)
         probes = _counter(catalogue.PROBES)
         for probe_ending, count in self._probes.items():
             probes.add_metric([probe_ending], count)
         yield probes
         picks = _counter(catalogue.PICKS)
-        for center, count in zip(self._centers, self._picks, strict=True):
+        for center, count in zip(self._centers, self._picks, strict=False):
             picks.add_metric([center], count)
+        for center, count in self._former_picks.items():
+            if center:
+                picks.add_metric([center], count)
         yield picks
         endings = _counter(catalogue.ATTEMPT_ENDINGS)
         for ending, count in self._endings.items():
@@ -167,6 +256,10 @@ class Metrics:
         yield _histogram(catalogue.PREDICTION_ERROR, {"": self._prediction_error})
         yield _counter(catalogue.PREDICTION_UNDER, self._prediction_under)
         yield from policy_families(self.policy_figures(), self._centers)
+
+
+def _gauge(family: catalogue.Family, value: int) -> GaugeMetricFamily:
+    return GaugeMetricFamily(family.name, family.help, value=value)
 
 
 def _counter(family: catalogue.Family, value: int | None = None) -> CounterMetricFamily:

@@ -8,6 +8,7 @@ so that asking costs a dictionary look-up.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.api import InvalidRequest
@@ -99,6 +100,12 @@ class Faults:
             for center, faults in sorted(self._faults.items())
             for (kind, vantage), value in faults.items()
         ]
+
+    def take(self, before: Faults, rows: Mapping[int, int]) -> None:
+        """The faults of ``before`` at other rows, by (row there: row here); others end."""
+        for fault in before.active():
+            if fault.center in rows:
+                self.set(rows[fault.center], fault.kind, fault.value, fault.vantage)
 
     def effect(self, center: int, vantage: int) -> Effect | None:
         """What a request from ``vantage`` meets at ``center``; None: nothing is wrong."""

@@ -48,6 +48,8 @@ HEAD_BYTES_MAX: Final = 0xFFFF
 HELLO_BYTES_MAX: Final = 0xFFFF
 FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 MESSAGE_CHARS_MAX: Final = 2000
+SMALL_BYTES: Final = 4096
+"""Pieces of a frame that are smaller are kept together."""
 
 _PREFIX = Struct(">IH")
 
@@ -212,12 +214,16 @@ class ProtocolError(NearwayError):
 
 
 class ResidencyLine(msgspec.Struct, array_like=True, gc=False):
-    """A model at a center is loaded, or is not any more. ``run_ms``: its measured run time."""
+    """A model at a center is loaded, or is not any more. ``run_ms``: its measured run time.
+
+    ``cold_ms``: it is loaded on demand, and a request waits so long for it; 0: it is in memory.
+    """
 
     center: Name
     model: Name
     resident: bool
     run_ms: Duration
+    cold_ms: Duration = 0.0
 
 
 # ---- writing ------------------------------------------------------------------------------
@@ -280,11 +286,16 @@ class FrameReader:
 
     def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
         self._frame_bytes_max = frame_bytes_max
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
         self._have = 0
         self._need = PREFIX_BYTES
         self._dead = False
         self.greeted = False
+
+    @property
+    def partial(self) -> bool:
+        """A frame has begun and is not whole."""
+        return self._have > 0
 
     def feed(self, data: bytes) -> Iterator[tuple[Frame, bytes]]:
         """Every frame that is whole with ``data``, and its body; to be read to the end.
@@ -294,7 +305,7 @@ class FrameReader:
         if self._dead:
             return
         if self._have:
-            self._parts.append(data)
+            self._keep(data)
             self._have += len(data)
             if self._have < self._need:
                 return
@@ -316,7 +327,16 @@ class FrameReader:
             at = end
         self._need, self._have = need, size - at
         if at < size:
-            self._parts.append(data[at:])
+            self._keep(data[at:])
+
+    def _keep(self, data: bytes) -> None:
+        """A frame that comes byte by byte takes no more room than its bytes."""
+        if len(data) >= SMALL_BYTES:
+            self._parts.append(data)
+        elif self._parts and type(self._parts[-1]) is bytearray:
+            self._parts[-1] += data
+        else:
+            self._parts.append(bytearray(data))
 
     def _check_lengths(self, length: int, head_bytes: int) -> None:
         bound = self._frame_bytes_max if self.greeted else HELLO_BYTES_MAX
@@ -385,6 +405,7 @@ _ERRORS: Final[dict[str, type[NearwayError]]] = {
     for kind in (
         error_tree.InvalidRequest,
         error_tree.NotFound,
+        error_tree.NotHere,
         error_tree.TooLarge,
         error_tree.UnsupportedMedia,
         error_tree.Unsupported,

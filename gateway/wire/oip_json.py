@@ -32,8 +32,9 @@ class _Model(msgspec.Struct):
     outputs: list[_Tensor]
 
 
-class _Error(msgspec.Struct):
+class _Error(msgspec.Struct, omit_defaults=True):
     error: str
+    reason: str = ""
 
 
 class _IndexRow(msgspec.Struct):
@@ -69,9 +70,9 @@ def _tensor(spec: TensorSpec) -> _Tensor:
     return _Tensor(spec.name, spec.datatype, spec.shape)
 
 
-def error_json(message: str) -> bytes:
-    """``{"error": ...}``, the body of every refusal."""
-    return _ENCODER.encode(_Error(message.encode(errors="replace").decode()))
+def error_json(message: str, reason: str = "") -> bytes:
+    """``{"error": ...}``, the body of every refusal; with ``"reason"`` where there is one."""
+    return _ENCODER.encode(_Error(message.encode(errors="replace").decode(), reason))
 
 
 def repository_index_json(rows: Iterable[tuple[str, str, str, str]]) -> bytes:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -37,8 +37,16 @@ from gateway.wire.parameters import (
     refuse_shared_memory,
 )
 
+T = TypeVar("T")
+
 CLASSIFIABLE = frozenset(DTYPES) - {"BOOL", "FP16", "BYTES"}
 """Datatypes whose elements can be ranked, as in Triton's classification extension."""
+
+LARGE_BYTES = 64 * 1024
+"""From this size on a head is looked at twice: objects are made only when they are few."""
+QUOTES_A_TENSOR = 64
+"""More quotation marks than that for each tensor of the model, and it is worth counting."""
+PARAMETERS_BYTES_MAX = 64 * 1024
 
 _NO_DATA = b""
 _NULL = b"null"
@@ -57,6 +65,14 @@ class AskedOutput(msgspec.Struct):
 
     name: str
     parameters: dict[str, Parameter] | None = None
+
+
+class _Counted(msgspec.Struct):
+    """As ``_Head``, with nothing read that need not be to be counted."""
+
+    inputs: list[msgspec.Raw]
+    parameters: msgspec.Raw = msgspec.Raw()
+    outputs: list[msgspec.Raw] | None = None
 
 
 class _Head(msgspec.Struct):
@@ -83,6 +99,7 @@ class HeadParts(Protocol):
 
 
 _HEAD = msgspec.json.Decoder(_Head)
+_COUNTED = msgspec.json.Decoder(_Counted)
 
 
 def decode_request(
@@ -101,7 +118,10 @@ def decode_request(
     InvalidRequest, TooLarge or Unsupported, whose message names the field.
     """
     head_end = _head_end(body, head_bytes)
-    head = _read_head(body if head_end == len(body) else body[:head_end])
+    text = body if head_end == len(body) else body[:head_end]
+    if head_end >= LARGE_BYTES:
+        _check_counts(text, metadata)
+    head = _read_head(text)
     specs = {spec.name: spec for spec in metadata.inputs}
     inputs: dict[str, NdArray] = {}
     at = head_end
@@ -143,9 +163,31 @@ def _head_end(body: bytes, head_bytes: int | None) -> int:
     return head_bytes
 
 
+def _check_counts(head: bytes, metadata: ModelMetadata) -> None:
+    """Refuse what would become a hundred thousand objects before it does. Raises as below."""
+    tensors = len(metadata.inputs) + len(metadata.outputs)
+    if head.count(b'"') <= QUOTES_A_TENSOR * (tensors + 1):
+        return
+    counted = _read(_COUNTED, head)
+    _check_count("inputs", len(counted.inputs), len(metadata.inputs))
+    _check_count("outputs", len(counted.outputs or ()), len(metadata.outputs))
+    size = memoryview(counted.parameters).nbytes
+    if size > PARAMETERS_BYTES_MAX:
+        raise TooLarge(f"parameters: have {size} bytes; at most {PARAMETERS_BYTES_MAX} are taken")
+
+
+def _check_count(field: str, found: int, most: int) -> None:
+    if found > most:
+        raise InvalidRequest(f"{field}: there are {found}; the model has {most}")
+
+
 def _read_head(head: bytes) -> _Head:
+    return _read(_HEAD, head)
+
+
+def _read(decoder: msgspec.json.Decoder[T], head: bytes) -> T:
     try:
-        return _HEAD.decode(head)
+        return decoder.decode(head)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at ")
         where = place.strip("`").removeprefix("$.") or "JSON"
@@ -289,6 +331,7 @@ def request_of(
     head: HeadParts, inputs: dict[str, NdArray], metadata: ModelMetadata
 ) -> InferRequest:
     """Inputs that were found right, with what else the head says. Raises InvalidRequest."""
+    _check_count("outputs", len(head.outputs or ()), len(metadata.outputs))
     parameters = head.parameters or {}
     binary = boolean_parameter("body", parameters, "binary_data_output") or False
     outputs = tuple(_output(asked, binary_default=binary) for asked in head.outputs or ())

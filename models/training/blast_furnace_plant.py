@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from splits import Splits
 
 Array = NDArray[np.float64]
 
@@ -34,6 +35,7 @@ STATES = ("cold", "normal", "hot")
 WINDOW_HOURS = 24
 AHEAD_HOURS = 2
 WARM_UP_HOURS = 60
+SPLITS = Splits(train=(11,), stop=(12,), card=90_001, check=91_001)
 
 TARGET_C = 1500.0
 COLD_BELOW_C = 1480.0
@@ -48,10 +50,10 @@ SETTINGS = {
     "coal": (42.0, 3.0),
     "coke": (372.0, 7.0),
 }
-PROCESS_NOISE_C = 2.4
-TEMPERATURE_NOISE_C = 3.0
-SILICON_NOISE_PCT = 0.031
-SILICON_PER_C = 0.005
+PROCESS_NOISE_C = 1.9
+TEMPERATURE_NOISE_C = 2.6
+SILICON_NOISE_PCT = 0.0285
+SILICON_PER_C = 0.0055
 HEAT_KEPT_AN_HOUR = 0.84
 
 
@@ -101,7 +103,7 @@ class _Furnace:
         self.count, self.hours = count, hours
         self.settings = {name: np.zeros((count, hours)) for name in SETTINGS}
         self.ore = np.zeros((count, hours))
-        self.slip = (self.rng.random((count, hours)) < 0.012).astype(np.float64)
+        self.slip = (self.rng.random((count, hours)) < 0.014).astype(np.float64)
         self.deviation_c = np.zeros((count, hours))
         self.measured_c = np.full((count, hours), TARGET_C)
 
@@ -122,7 +124,7 @@ class _Furnace:
     def _set(self, hour: int) -> None:
         """Settings stay put, step now and then, and lean against a hot or cold hearth."""
         for name, series in self.settings.items():
-            steps = self.rng.random(self.count) < 0.07
+            steps = self.rng.random(self.count) < 0.1
             step = np.where(steps, self.rng.normal(0, 1.0, self.count), 0.0)
             series[:, hour] = 0.97 * series[:, hour - 1] + step
             if name in ("coal", "coke"):

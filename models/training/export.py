@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,18 +16,31 @@ import onnxruntime
 import torch
 from torch import nn
 
-MODELS = Path(__file__).resolve().parents[1] / "gateway_models"
+SERVED = Path(__file__).resolve().parents[1] / "gateway_models"
+MODELS = Path(os.environ.get("NEARWAY_TRAIN_INTO", SERVED))
+"""Where models are written and measured: `make.py` trains into a scratch folder."""
 OPSET = 17
-LARGEST_BYTES = 2_000_000
+LARGEST_BYTES = 6_000_000
 PARITY = 1e-4
+DATATYPES = {"float32": "FP32", "float16": "FP16", "int64": "INT64", "int32": "INT32"}
+DATATYPES |= {"uint8": "UINT8", "bool": "BOOL"}
 
 Inputs = Mapping[str, np.ndarray]
 
 
 def write_onnx(
-    model: nn.Module, inputs: Inputs, outputs: Sequence[str], name: str, doc: str
+    model: nn.Module,
+    inputs: Inputs,
+    outputs: Sequence[str],
+    name: str,
+    doc: str,
+    *,
+    axes: Mapping[str, Mapping[int, str]] | None = None,
 ) -> Path:
-    """One file with the weights inside and a free first axis called `batch`."""
+    """One file with the weights inside and a free first axis called `batch`.
+
+    `axes` names the free axes of every tensor instead.
+    """
     path = MODELS / name / "1" / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -37,7 +52,7 @@ def write_onnx(
             str(path),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes={tensor: {0: "batch"} for tensor in (*inputs, *outputs)},
+            dynamic_axes=axes or {tensor: {0: "batch"} for tensor in (*inputs, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -105,17 +120,45 @@ def batch_1_us(path: Path, inputs: Inputs, runs: int = 3000) -> float:
 
 def write_example(name: str, inputs: Inputs, number_format: str = ".4g") -> None:
     """The first sample as an Open Inference Protocol request, ready to be posted."""
-    tensors = [
-        {
-            "name": tensor,
-            "shape": [1, *array.shape[1:]],
-            "datatype": "FP32",
-            "data": [float(format(value, number_format)) for value in array[0].ravel().tolist()],
-        }
-        for tensor, array in inputs.items()
-    ]
-    text = json.dumps({"inputs": tensors}, separators=(",", ":"))
+    request = {"inputs": _spell(inputs, number_format)}
+    text = json.dumps(request, separators=(",", ":"))
     (MODELS / name / "example.json").write_text(text + "\n", encoding="utf-8")
+
+
+def write_answer(name: str, number_format: str = ".4g") -> None:
+    """What the exported file answers to the example request, rounded, as `answer.json`."""
+    folder = MODELS / name
+    request = json.loads((folder / "example.json").read_text(encoding="utf-8"))
+    outputs = run(folder / "1" / "model.onnx", tensors(request["inputs"]))
+    text = json.dumps({"outputs": _spell(outputs, number_format)}, separators=(",", ":"))
+    (folder / "answer.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _spell(arrays: Inputs, number_format: str) -> list[dict[str, Any]]:
+    """The first row of each array as a tensor of the protocol; floats are rounded."""
+    return [
+        {
+            "name": name,
+            "shape": [1, *array.shape[1:]],
+            "datatype": DATATYPES[array.dtype.name],
+            "data": [
+                float(format(value, number_format)) if isinstance(value, float) else value
+                for value in array[0].ravel().tolist()
+            ],
+        }
+        for name, array in arrays.items()
+    ]
+
+
+def tensors(spelt: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Arrays from tensors of the protocol's JSON form."""
+    dtypes = {datatype: dtype for dtype, datatype in DATATYPES.items()}
+    return {
+        tensor["name"]: np.array(tensor["data"], dtypes[tensor["datatype"]]).reshape(
+            tensor["shape"]
+        )
+        for tensor in spelt
+    }
 
 
 def write_labels(name: str, file: str, labels: Sequence[str]) -> None:

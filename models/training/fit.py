@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 Loss = Callable[..., Tensor]
 
-THREADS = 2
+THREADS = 1  # trainings run side by side, one a core
 
 
 class Standardise(nn.Module):
@@ -35,6 +35,12 @@ def start(seed: int) -> None:
     torch.set_num_threads(THREADS)
 
 
+def shortened() -> torch.autocast:
+    """Half the digits inside the network, where the processor multiplies such numbers faster."""
+    quick = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return torch.autocast("cpu", torch.bfloat16, enabled=quick)
+
+
 def fit(
     model: nn.Module,
     tensors: Sequence[Tensor],
@@ -44,8 +50,12 @@ def fit(
     batch: int = 256,
     peak_rate: float = 2e-3,
     decay: float = 1e-2,
+    until: Callable[[], bool] | None = None,
 ) -> None:
-    """Minimise `loss(*batch_of_tensors)`; prints one line every few epochs."""
+    """Minimise `loss(*batch_of_tensors)`; prints one line every few epochs.
+
+    `until` is asked after each epoch, the network being in evaluation mode; True ends the fitting.
+    """
     count = len(tensors[0])
     steps = epochs * (count // batch)
     optimiser = torch.optim.AdamW(model.parameters(), lr=peak_rate, weight_decay=decay)
@@ -62,4 +72,9 @@ def fit(
             total += value.item()
         if epoch % 5 == 4 or epoch == epochs - 1:
             print(f"epoch {epoch + 1:3d}  loss {total / (count // batch):.4f}", flush=True)
+        if until is not None:
+            model.eval()
+            if until():
+                break
+            model.train()
     model.eval()

@@ -6,17 +6,16 @@ rectifiers suit the weather, for heating and cooling set in past thresholds.
 
 from __future__ import annotations
 
-import cards
 import export
 import fit
 import grid_load_plant as plant
 import numpy as np
 import torch
 from torch import Tensor, nn
+from training import Figure, Training
 
 NAME = "grid-load"
-TRAIN_COUNT, TRAIN_SEED = 60_000, 21
-HELD_OUT_COUNT, HELD_OUT_SEED = 10_000, 90_002
+TRAIN_COUNT, HELD_OUT_COUNT = 60_000, 10_000
 SPREAD_MW = 500.0  # usual error of last week's day
 NOTES = (
     f"{HELD_OUT_COUNT:,} weeks not trained on, another random seed. MAPE is the mean absolute "
@@ -45,8 +44,8 @@ class Network(nn.Module):
         return load_mw[:, : plant.DAY_HOURS] + SPREAD_MW * change
 
 
-def train() -> Network:
-    samples = plant.generate(TRAIN_COUNT, TRAIN_SEED)
+def _learn() -> Network:
+    samples = plant.generate(TRAIN_COUNT, plant.SPLITS.train[0])
     network = Network(samples)
 
     def loss(load_mw: Tensor, forecast: Tensor, next_mw: Tensor) -> Tensor:
@@ -58,43 +57,64 @@ def train() -> Network:
         torch.from_numpy(samples.forecast),
         torch.tensor(samples.next_mw, dtype=torch.float32),
     )
-    fit.fit(network, tensors, loss, epochs=40, peak_rate=2e-3, decay=0.02)
+    fit.fit(network, tensors, loss, epochs=30, peak_rate=2e-3, decay=0.02)
     return network
 
 
-def judge(held_out: plant.Samples, answers: dict[str, np.ndarray]) -> list[cards.Metric]:
-    """The table of the card: this model, last week's day, and the noise floor."""
-    forecasts = (
-        answers["load_mw_next"],
-        held_out.load_mw[:, : plant.DAY_HOURS],
-        held_out.best_mw,
-    )
-    errors = [np.abs(forecast - held_out.next_mw) for forecast in forecasts]
-    peaks = [forecast.max(axis=1) for forecast in forecasts]
-    peak_errors = [np.abs(peak / held_out.next_mw.max(axis=1) - 1) for peak in peaks]
-    mape = [f"{100 * np.mean(error / held_out.next_mw):.2f} %" for error in errors]
-    mean_mw = [f"{np.mean(error):.0f} MW" for error in errors]
-    peak = [f"{100 * np.mean(error):.2f} %" for error in peak_errors]
-    return [
-        cards.Metric("MAPE over the 24 hours", *mape),
-        cards.Metric("mean absolute error", *mean_mw),
-        cards.Metric("MAPE of the day's peak", *peak),
-    ]
-
-
-def main() -> None:
-    fit.start(TRAIN_SEED)
-    network = train()
-    held_out = plant.generate(HELD_OUT_COUNT, HELD_OUT_SEED)
-    inputs = {"load_mw": held_out.load_mw, "forecast": held_out.forecast}
+def train() -> None:
+    fit.start(plant.SPLITS.train[0])
+    network = _learn()
+    shown = plant.generate(2_000, plant.SPLITS.stop[0])
+    inputs = {"load_mw": shown.load_mw, "forecast": shown.forecast}
     doc = "Load of a synthetic power grid over the next day."
     path = export.write_onnx(network, inputs, ("load_mw_next",), NAME, doc)
     print(f"parity {export.check_parity(network, path, inputs):.1e}")
-    print(f"batch 1: {export.batch_1_us(path, inputs):.1f} µs, {path.stat().st_size} bytes")
     export.write_example(NAME, inputs)
-    rows = judge(held_out, export.run(path, inputs))
-    cards.write_quality(NAME, rows, "weekly guess", "noise floor", NOTES)
 
 
-if __name__ == "__main__":
-    main()
+def measure(seed: int) -> list[Figure]:
+    """This model, last week's day, and the noise floor, on weeks of `seed`."""
+    held_out = plant.generate(HELD_OUT_COUNT, seed)
+    path = export.MODELS / NAME / "1" / "model.onnx"
+    inputs = {"load_mw": held_out.load_mw, "forecast": held_out.forecast}
+    ours = export.run(path, inputs)["load_mw_next"]
+    forecasts = (ours, held_out.load_mw[:, : plant.DAY_HOURS], held_out.best_mw)
+    came = held_out.next_mw
+    mape = [float(np.mean(np.abs(mw - came) / came)) for mw in forecasts]
+    mean_mw = [float(np.mean(np.abs(mw - came))) for mw in forecasts]
+    peak = came.max(axis=1)
+    peaks = [float(np.mean(np.abs(mw.max(axis=1) / peak - 1))) for mw in forecasts]
+    return [
+        _figure("MAPE over the 24 hours", mape, "%", 2, 0.020),
+        _figure("mean absolute error", mean_mw, "MW", 0, None),
+        _figure("MAPE of the day's peak", peaks, "%", 2, None),
+    ]
+
+
+def _figure(
+    metric: str, values: list[float], unit: str, digits: int, target: float | None
+) -> Figure:
+    ours, naive, floor = values
+    return Figure(
+        metric=metric,
+        ours=ours,
+        naive=naive,
+        floor=floor,
+        target=target,
+        better="lower",
+        unit=unit,
+        digits=digits,
+    )
+
+
+MODELS = (
+    Training(
+        name=NAME,
+        train=train,
+        measure=measure,
+        naive="weekly guess",
+        floor="noise floor",
+        notes=NOTES,
+        minutes=1.0,
+    ),
+)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from splits import Splits
 
 Array = NDArray[np.float64]
 
@@ -20,6 +21,7 @@ WEEK_HOURS = 168
 DAY_HOURS = 24
 DAYS = 8  # a week that was, and the day to forecast
 FORECAST = ("temperature_c", "humidity_pct", "is_workday")
+SPLITS = Splits(train=(21,), stop=(22,), card=90_002, check=91_002)
 
 BASE_MW = 9000.0
 # Share of the base load by hour of the day, midnight first.
@@ -96,7 +98,7 @@ def _weather(rng: np.random.Generator, count: int) -> tuple[Array, Array]:
     fronts = _wander(rng, (count, DAYS * DAY_HOURS), 0.985, 1.0)
     clock = 2 * np.pi * (np.arange(DAYS * DAY_HOURS) % DAY_HOURS - 15) / DAY_HOURS
     swing_c = rng.uniform(2.5, 5.0, (count, 1)) * np.cos(clock)
-    temperature_c = 14.5 + 11.5 * np.cos(season) + 3.0 * fronts + swing_c
+    temperature_c = 14.5 + 11.5 * np.cos(season) + 2.8 * fronts + swing_c
     damp = _wander(rng, (count, DAYS * DAY_HOURS), 0.98, 10.0)
     humidity_pct = np.clip(64.0 + damp - 2.2 * swing_c - 3.0 * fronts, 20.0, 100.0)
     return temperature_c, humidity_pct

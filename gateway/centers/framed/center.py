@@ -29,6 +29,11 @@ class FramedCenter:
         self._emulates = center.emulate == "center"
         connection.serves(center.id, row)
 
+    def moved(self, row: int, vantages: Sequence[str]) -> None:
+        """It stands in another row from now on; vantages may have been added."""
+        self.row, self._vantages = row, vantages
+        self.connection.serves(self._id, row)
+
     # ---- requests -------------------------------------------------------------------------
 
     def start(self, attempt: Attempt, on_event: OnEvent) -> Call:

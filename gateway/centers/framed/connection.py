@@ -19,7 +19,7 @@ from gateway.api import CenterDown
 from gateway.centers.framed.call import FramedCall
 from gateway.centers.framed.link import Clock, FramedLink
 from gateway.centers.port import Attempt, OnEvent, OnReport
-from gateway.centers.shared_engine import OnResidency
+from gateway.centers.shared_engine import OnCold, OnResidency, not_told
 from gateway.config.framed_url import FramedAddress
 from gateway.wire.frames import ResidencyLine
 
@@ -44,6 +44,7 @@ class FramedConnection:
         clock: Clock,
         random: Random,
         on_residency: OnResidency,
+        on_cold: OnCold = not_told,
     ) -> None:
         self.address = address
         self.emulates: bool | None = None
@@ -51,9 +52,11 @@ class FramedConnection:
         self._loop = loop
         self._clock = clock
         self._random = random
-        self._on_residency = on_residency
+        self.on_residency = on_residency
+        self.on_cold = on_cold
         self._rows: dict[str, int] = {}
         self._resident: set[tuple[str, str]] = set()
+        self._cold: set[tuple[str, str]] = set()
         self._told_all = False
         self._link: FramedLink | None = None
         self._why = f"there is no connection to the center process at {self.name} yet"
@@ -177,6 +180,19 @@ class FramedConnection:
                 self._change(center, model, 0.0, resident=False)
         for line in lines:
             self._change(line.center, line.model, line.run_ms, resident=line.resident)
+            self._take_cold(line)
+
+    def _take_cold(self, line: ResidencyLine) -> None:
+        """What a request waits there for a load: said only where it is, or was, above nothing."""
+        key, row = (line.center, line.model), self._rows.get(line.center)
+        if row is None or not line.resident:
+            self._cold.discard(key)
+        elif line.cold_ms or key in self._cold:
+            self.on_cold(line.model, (row,), line.cold_ms, line.run_ms)
+            if line.cold_ms:
+                self._cold.add(key)
+            else:
+                self._cold.discard(key)
 
     def _change(self, center: str, model: str, run_ms: float, *, resident: bool) -> None:
         row = self._rows.get(center)
@@ -186,7 +202,7 @@ class FramedConnection:
             self._resident.add((center, model))
         else:
             self._resident.discard((center, model))
-        self._on_residency(model, row, resident, run_ms)
+        self.on_residency(model, row, resident, run_ms)
 
 
 def notice_dead_peer(connection: socket.socket) -> None:

@@ -93,8 +93,16 @@ class RemoteCenter:
         self.pool = Pool(loop, center.id, endpoint, limits, clock, tls, outbox)
         self.heads = RequestHeads(endpoint, vantage_names if self.emulates else ())
         self.path = PathTime()
+        self._endpoint = endpoint
         self._loop = loop
         self._questions = Questions(self.pool, self.heads)
+
+    def moved(self, row: int, vantage_names: Sequence[str]) -> None:
+        """It stands in another row from now on; vantages may have been added."""
+        self.row = row
+        if self.emulates:
+            self.heads = RequestHeads(self._endpoint, vantage_names)
+            self._questions = Questions(self.pool, self.heads)
 
     # ---- life -----------------------------------------------------------------------------
 

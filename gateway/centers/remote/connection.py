@@ -321,6 +321,8 @@ class Connection(asyncio.Protocol):
         if head.body_bytes is None or head.status != 200:
             return
         end = first.find(END_OF_HEAD) + 4
+        if end < 4:
+            return  # the first read ended within the head, and some bytes of it are no head
         if len(first) - end == head.body_bytes == len(payload):
             self._pool.known_heads.add(first[:end], head)
 

@@ -28,12 +28,10 @@ from typing import TYPE_CHECKING, cast
 
 from gateway.api import InvalidRequest, NearwayError
 from gateway.centers.outbox import TurnWriter
-from gateway.serving.app import KEEPALIVE_S, LINGER_S
-from gateway.serving.body import slow
-from gateway.serving.boundary import JSON, SERVER, error_fields
-from gateway.serving.hot_lane.turn import Turn, head_lines
+from gateway.serving.app import LINGER_S
+from gateway.serving.boundary import farewell
+from gateway.serving.hot_lane.turn import Turn
 from gateway.serving.strictness import length_fault
-from gateway.wire import error_json
 
 if TYPE_CHECKING:
     from gateway.serving.hot_lane.head import RequestHead
@@ -138,6 +136,7 @@ class Connection(asyncio.Protocol):
                 for after_s in KNOCKED_S:
                     self._lane.call_later(after_s, self._look_for_peer)
             return True
+        self._writer.send()  # an answer of this very turn, for the transport is closed next
         return self._stuck_s is not None and bool(self._unread)
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -173,22 +172,30 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """A few times a second: is anything overdue?"""
+        patience = self._lane.patience
         if self._ending_s is not None:
             if now >= self._ending_s:
                 self._transport.abort()
         elif self._stuck_s is not None:
-            if now - self._stuck_s > self._lane.patience_s:
+            if now - self._stuck_s > patience.unread_s:
                 self._transport.abort()
         elif self._turn.running:
             if self._eof:
                 self._look_for_peer()
         elif self._head is not None or self._unread or self._skip:
-            if now - self._began_s > self._lane.patience_s:
+            head = self._head is None and not self._skip
+            if now - self._began_s > (patience.head_s if head else patience.body_s):
                 self._too_slow()
         elif self._used:
             self._used, self._idle_since_s = False, now
-        elif now - self._idle_since_s > KEEPALIVE_S:
+        elif now - self._idle_since_s > patience.idle_s:
             self._transport.abort()
+
+    def idle_s(self, now: float) -> float | None:
+        """See ``gateway.serving.sweep.Looked``."""
+        if not self._idle:
+            return None
+        return 0.0 if self._used else now - self._idle_since_s
 
     def close_if_idle(self) -> None:
         """The lane closes: nobody waits for an answer here."""
@@ -334,26 +341,17 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _too_slow(self) -> None:
-        patience_s = self._lane.patience_s
+        patience = self._lane.patience
         if self._skip:
             self._transport.abort()
         elif self._head is None:
-            self._break_off(slow("head", patience_s))
+            self._break_off(patience.slow("head"))
         else:
-            self._turn.refuse(slow("body", patience_s), close=True)
+            self._turn.refuse(patience.slow("body"), close=True)
 
     def _break_off(self, error: NearwayError) -> None:
         """Answer what was no request, and read no further."""
-        payload = error_json(str(error))
-        fields = {
-            "Content-Type": JSON,
-            "Server": SERVER,
-            **error_fields(error, self._lane.new_id()),
-            "Content-Length": str(len(payload)),
-            "Connection": "close",
-        }
-        lines = head_lines(1, error.http_status, fields) + self._lane.date[2:] + "\r\n"
-        self._writer.write(lines.encode() + payload)
+        self._writer.write(farewell(error, self._lane.new_id(), self._lane.date[2:]))
         self._end()
 
     def _end(self) -> None:
@@ -380,7 +378,7 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         """Once what was written is sent, or the client has not read it for too long."""
         self._idle = False
-        self._ending_s = self._lane.clock() + self._lane.patience_s
+        self._ending_s = self._lane.clock() + self._lane.patience.unread_s
         self._writer.send()
         self._transport.close()
 

@@ -196,11 +196,17 @@ class HeadCache:
 
     __slots__ = ("_older", "_reader", "_trusted", "known")
 
-    def __init__(self, reader: HeadReader, *, trusted: bool) -> None:
-        self._reader = reader
+    _reader: HeadReader
+
+    def __init__(self, *, trusted: bool) -> None:
         self._trusted = trusted
         self.known: dict[bytes, RequestHead] = {}
         self._older: dict[bytes, RequestHead] = {}
+
+    def take(self, reader: HeadReader) -> None:
+        """Read with this one from now on; what was read before counts no longer."""
+        self._reader = reader
+        self.known, self._older = {}, {}
 
     def __len__(self) -> int:
         return len(self.known) + len(self._older)

@@ -17,16 +17,15 @@ from aiohttp.web import RequestHandler
 
 from gateway.centers.outbox import Outbox
 from gateway.serving.answer_head import AnswerHead
-from gateway.serving.boundary import SERVER
+from gateway.serving.boundary import SERVER, head_lines
 from gateway.serving.front import Front
 from gateway.serving.hot_lane.connection import Connection
 from gateway.serving.hot_lane.head import HeadCache, HeadReader
-from gateway.serving.hot_lane.turn import check_fields, head_lines
+from gateway.serving.hot_lane.turn import check_fields
 from gateway.serving.models import ModelDoor
+from gateway.serving.patience import patience_of
+from gateway.serving.sweep import Sweep
 
-SWEEP_S = 0.25
-SWEPT_AT_ONCE = 256
-"""Connections looked at in one turn of the loop, about 50 us."""
 STARTS_KEPT = 1024
 CLOSING_STEP_S = 0.02
 
@@ -46,31 +45,36 @@ class HotLane:
         loop: asyncio.AbstractEventLoop,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        settings = front.settings
-        self.front = front
         self.make_handler = make_handler
-        self.models = ModelDoor(front)
-        self.heads_out = AnswerHead(front)
-        self.collaborators = front.collaborators
-        self.arrival_of = front.intake.arrival_of
-        self.new_id = front.intake.new_id
+        self._heads = tuple(HeadCache(trusted=trusted) for trusted in (False, True))
+        self.take(front)
+        settings = front.settings
         self.clock = front.clock
         self.call_later = loop.call_later
         self.outbox = Outbox(loop.call_soon)
-        self.patience_s = settings.attempts.deadline_ms / 1e3
         self.head_bytes_max = settings.server.head_bytes_max
         self.unread_bytes_max = settings.server.body_bytes_max
         self.connections: set[Connection] = set()
-        self.starts: dict[tuple[int, str, int], str] = {}
         self.date = ""
-        reader = HeadReader(front.intake, settings)
-        self._heads = tuple(HeadCache(reader, trusted=trusted) for trusted in (False, True))
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = loop
         self._wall = wall
         self._second = -1
         self._tell_date()
-        self._sweeping = loop.call_later(SWEEP_S, self._sweep)
+        self._sweep = Sweep(loop, lambda: self.clock(), self.connections, self._tell_date)
+
+    def take(self, front: Front) -> None:
+        """Whatever begins from now on goes by ``front``; a request under way ends by its own."""
+        self.front = front
+        self.models = ModelDoor(front)
+        self.heads_out = AnswerHead(front)
+        self.collaborators = front.collaborators
+        self.arrival_of = front.intake.arrival_of
+        self.new_id = front.intake.new_id
+        self.patience = patience_of(front.settings)
+        reader = HeadReader(front.intake, front.settings)
+        for cache in self._heads:
+            cache.take(reader)
 
     @property
     def running(self) -> int:
@@ -92,24 +96,24 @@ class HotLane:
         """The heads as they are believed from this peer."""
         return self._heads[self.front.intake.trusts(peer)]
 
-    def start_of(self, center: int, content_type: str, status: int) -> str:
+    def start_of(self, heads_out: AnswerHead, center: int, content_type: str, status: int) -> str:
         """How the head of a plain answer begins, up to the value of its ``x-request-id``.
 
         Empty when what the center says cannot stand in a head.
         """
         fields = {
             "Content-Type": content_type,
-            "x-nearway-center": self.front.center_ids[center],
+            "x-nearway-center": heads_out.centers[center],
             "Server": SERVER,
         }
-        if len(self.starts) >= STARTS_KEPT:
-            self.starts.clear()
+        if len(heads_out.starts) >= STARTS_KEPT:
+            heads_out.starts.clear()
         try:
             check_fields(fields)
         except ValueError:
             return ""
         start = f"{head_lines(1, status, fields)}x-request-id: "
-        self.starts[center, content_type, status] = start
+        heads_out.starts[center, content_type, status] = start
         return start
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -122,20 +126,6 @@ class HotLane:
     def lost(self, connection: Connection) -> None:
         """Closed or handed over."""
         self.connections.discard(connection)
-
-    # ---- the sweep ------------------------------------------------------------------------
-
-    def _sweep(self) -> None:
-        self._tell_date()
-        self._sweeping = self._loop.call_later(SWEEP_S, self._sweep)
-        self._look_at(list(self.connections))
-
-    def _look_at(self, connections: list[Connection]) -> None:
-        now = self.clock()
-        for connection in connections[:SWEPT_AT_ONCE]:
-            connection.look(now)
-        if len(connections) > SWEPT_AT_ONCE:
-            self._loop.call_soon(self._look_at, connections[SWEPT_AT_ONCE:])
 
     def _tell_date(self) -> None:
         second = int(self._wall())
@@ -159,7 +149,7 @@ class HotLane:
             await asyncio.sleep(CLOSING_STEP_S)
         for connection in tuple(self.connections):
             connection.abort()
-        self._sweeping.cancel()
+        self._sweep.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -16,14 +16,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from gateway.api import NearwayError
 from gateway.centers.outbox import TurnWriter
 from gateway.centers.port import Head, Whole
 from gateway.serving.arrival import Arrival, Parts
-from gateway.serving.boundary import JSON, LOG, SERVER, error_fields, internal_message
+from gateway.serving.boundary import (
+    JSON,
+    LOG,
+    SERVER,
+    error_body,
+    error_fields,
+    head_lines,
+    internal_message,
+)
 from gateway.serving.encoding import (
     COMPRESS_BYTES_MIN,
     INLINE_BYTES_MAX,
@@ -43,7 +50,6 @@ if TYPE_CHECKING:
 
 JOIN_BYTES_MAX = 16 * 1024
 """A larger body is not copied to stand behind its head: uvloop sends both in one call."""
-PHRASES = {status.value: status.phrase for status in HTTPStatus}
 KNOCK = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # One `%` writes the head of nearly every answer: 1 us, where a dict of fields takes 4.
@@ -66,6 +72,7 @@ class Turn:
         "_exchange",
         "_front",
         "_head",
+        "_heads_out",
         "_lane",
         "_odd",
         "_request_id",
@@ -86,6 +93,7 @@ class Turn:
     ) -> None:
         self._lane = lane
         self._front = lane.front
+        self._heads_out = lane.heads_out
         self._connection = connection
         self._transport = transport
         self._writer = writer
@@ -106,12 +114,13 @@ class Turn:
 
     def admit(self, head: RequestHead) -> bool:
         """Is there room for the request, and is its head right? False: it has been answered."""
-        lane, front = self._lane, self._front
+        lane = self._lane
+        front = self._front = lane.front
         self._head = head
         self._arrived_s = lane.clock()
         self._request_id = head.request_id or lane.new_id()
         try:
-            front.enter()
+            front.enter(head.body_bytes)
             self._admitted = True
             if head.refusal is not None:
                 raise head.refusal
@@ -135,6 +144,7 @@ class Turn:
         except Exception:  # noqa: BLE001 - the request boundary, as below
             self._internal_error()
             return
+        self._heads_out = lane.heads_out  # of the same config as the exchange
         exchange = Exchange(lane.collaborators, arrival, self)
         self._arrival, self._exchange = arrival, exchange
         try:
@@ -185,15 +195,18 @@ class Turn:
     def send_whole(self, whole: Whole, center: int, parts: Parts) -> None:
         """See ``Answer``."""
         payload, head, lane = whole.payload, self._head, self._lane
+        arrival = self._arrival
         assert head is not None
-        start = lane.starts.get((center, whole.content_type, whole.status))
+        assert arrival is not None
+        start = self._heads_out.starts.get((center, whole.content_type, whole.status))
         if start is None:
-            start = lane.start_of(center, whole.content_type, whole.status)
+            start = lane.start_of(self._heads_out, center, whole.content_type, whole.status)
         if (
             not head.plain
             or not start
+            or arrival.model is not arrival.query.model
             or whole.head_bytes is not None
-            or self._front.retiring
+            or self._lane.front.retiring
             or (len(payload) >= COMPRESS_BYTES_MIN and head.asked.accept_encoding is not None)
         ):
             told = Head(whole.status, whole.content_type, whole.head_bytes)
@@ -288,7 +301,7 @@ class Turn:
         assert self._head is not None
         assert self._arrival is not None
         assert self._exchange is not None
-        return self._lane.heads_out.fields(
+        return self._heads_out.fields(
             head, center, parts, self._arrival, self._exchange, self._head.asked
         )
 
@@ -312,8 +325,8 @@ class Turn:
         self._answer_error(closer)
 
     def _answer_error(self, error: NearwayError, *, close: bool = False) -> None:
-        fields = error_fields(error, self._request_id)
-        self._write_error(error.http_status, str(error), fields, close=close)
+        fields = {"Content-Type": JSON, "Server": SERVER, **error_fields(error, self._request_id)}
+        self._write_whole(error.http_status, fields, error_body(error), close=close)
 
     def _internal_error(self) -> None:
         """Called while an unforeseen exception is handled."""
@@ -324,13 +337,8 @@ class Turn:
             self._front.metrics.refused(self._head.model, 500)
         else:
             self._exchange.cancel()
-        self._write_error(500, message, {"x-request-id": self._request_id})
-
-    def _write_error(
-        self, status: int, message: str, fields: dict[str, str], *, close: bool = False
-    ) -> None:
-        told = {"Content-Type": JSON, "Server": SERVER, **fields}
-        self._write_whole(status, told, error_json(message), close=close)
+        fields = {"Content-Type": JSON, "Server": SERVER, "x-request-id": self._request_id}
+        self._write_whole(500, fields, error_json(message))
 
     def _write_whole(
         self, status: int, fields: dict[str, str], payload: bytes, *, close: bool = False
@@ -354,7 +362,7 @@ class Turn:
     def _closes(self) -> bool:
         """Is this the connection's last answer?"""
         head = self._head
-        if head is None or self._front.retiring or not head.keep_alive:
+        if head is None or self._lane.front.retiring or not head.keep_alive:
             return True
         return self.streaming and head.minor == 0
 
@@ -383,6 +391,7 @@ class Turn:
 
     def _forget(self) -> None:
         """Nothing of the request is kept, and its place is given back."""
+        body_bytes = 0 if self._head is None else self._head.body_bytes
         self._head = self._exchange = self._arrival = None
         self.running = False
         if self._odd:
@@ -391,14 +400,7 @@ class Turn:
             self._chunks = []
         if self._admitted:
             self._admitted = False
-            self._front.leave()
-
-
-def head_lines(minor: int, status: int, fields: dict[str, str]) -> str:
-    """Status line and fields, each with its end."""
-    lines = [f"HTTP/1.{minor} {status} {PHRASES.get(status, '')}"]
-    lines += [f"{name}: {value}" for name, value in fields.items()]
-    return "\r\n".join([*lines, ""])
+            self._front.leave(body_bytes)
 
 
 def check_fields(fields: dict[str, str]) -> None:

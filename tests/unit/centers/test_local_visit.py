@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.api import CenterDown, CenterFailed
+from gateway.api import CenterDown, CenterFailed, NotFound, NotHere
 from gateway.centers import Failed, Whole
-from gateway.engine import ModelConfig, Service
+from gateway.engine import ModelConfig, NotYetLoaded, Service
 
 
 def test_cancelled_before_its_turn_it_is_never_read(local_site: Any) -> None:
@@ -230,4 +230,59 @@ def test_pausing_is_harmless(local_site: Any) -> None:
     site.turn()
     assert len(site.events) == 1
     call.cancel()
+    assert site.idle()
+
+
+class LoadsByHand:
+    """The engine of a site, whose models are on demand until ``end`` says that they are loaded."""
+
+    def __init__(self, site: Any) -> None:
+        self.waiting: list[Any] = []
+        self._engine = site.center.engine
+        self._served = self._engine.served
+        self._engine.served = self._not_yet
+        self._engine.when_loaded = lambda _, then: self.waiting.append(then)
+
+    def _not_yet(self, *_: Any) -> Any:
+        raise NotYetLoaded("not in memory")
+
+    def end(self, error: Any = None) -> None:
+        if error is None:
+            self._engine.served = self._served
+        waiting, self.waiting = self.waiting, []
+        for then in waiting:
+            then(error)
+
+
+def test_all_that_wait_for_a_load_run_as_one_and_it_counts_as_queue(local_site: Any) -> None:
+    site = local_site()
+    loads = LoadsByHand(site)
+    for name in ("a", "b"):
+        site.start(name=name)
+    site.turn()
+    site.start(name="gone").cancel()
+    assert site.center.free_slots == 2
+    site.time.call_at(site.time.now() + 0.3, loads.end)
+    site.time.run()
+    assert site.runner.rows == [2]
+    heard = site.heard()
+    assert {name: type(event) for name, event in heard.items()} == {"a": Whole, "b": Whole}
+    for event in heard.values():
+        assert event.report.queue_ms == pytest.approx(300.0)
+        assert event.report.service_ms == pytest.approx(0.0, abs=1e-6)
+    assert site.center.engine.served("blast-furnace", "").model.under_way == 0
+    assert site.idle()
+
+
+def test_what_cannot_be_loaded_fails_for_all_that_wait(local_site: Any) -> None:
+    site = local_site()
+    loads = LoadsByHand(site)
+    site.start(name="a")
+    site.start(name="gone").cancel()
+    site.turn()
+    loads.end(NotFound("the file is broken"))
+    site.turn()
+    heard = site.heard()
+    assert list(heard) == ["a"]
+    assert isinstance(heard["a"].error, NotHere)
     assert site.idle()

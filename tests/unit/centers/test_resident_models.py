@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api import Center, Location, NotFound
+from gateway.api import Center, Location, NotFound, NotHere
 from gateway.centers.resident_models import ResidentModels
 from gateway.centers.shared_engine import SharedEngine
 from gateway.engine import ModelRepository, Runner
@@ -66,3 +66,38 @@ async def test_unloaded_here_is_not_unloaded_elsewhere(
     assert await neighbour.ready("blast-furnace", "")
     with pytest.raises(NotFound):
         await models.unload("blast-furnace")
+
+
+async def test_what_is_declared_but_not_loaded_here_may_be_elsewhere(
+    models: ResidentModels,
+) -> None:
+    with pytest.raises(NotHere) as caught:
+        models.model_for("blast-furnace", "")
+    assert caught.value.another_center_may_help
+    assert caught.value.http_status == 404
+    with pytest.raises(NotFound) as caught_too:
+        models.model_for("rail-inspection", "")
+    assert not caught_too.value.another_center_may_help
+    with pytest.raises(NotFound) as unknown:
+        models.model_for("blast-from-the-past", "")
+    assert not unknown.value.another_center_may_help
+
+
+async def test_a_model_that_is_not_in_memory_is_not_adopted(
+    models: ResidentModels, told: list[tuple[Any, ...]]
+) -> None:
+    models.engine.repository = ModelRepository([], tensor_elements_max=1)
+    with pytest.raises(NotFound):
+        models.adopt("blast-furnace")
+    assert models.resident == frozenset()
+    assert told == []
+
+
+async def test_what_is_gone_is_lost_without_telling_routing(
+    models: ResidentModels, told: list[tuple[Any, ...]]
+) -> None:
+    models.adopt("blast-furnace")
+    models.lose(["blast-furnace", "never had"])
+    assert models.resident == frozenset()
+    assert told == [("blast-furnace", 7, True)]
+    models.lose(["blast-furnace"])

@@ -14,8 +14,10 @@ from gateway.api import (
     InvalidRequest,
     Location,
     NotFound,
+    NotHere,
 )
 from gateway.centers import Failed, Sent, Whole
+from gateway.engine import NotYetLoaded
 
 
 def test_an_answer_takes_the_round_trip_drawn(make_site: Any) -> None:
@@ -199,3 +201,68 @@ def test_a_cancelled_visit_leaves_no_slot_in_use(after: float, make_site: Any) -
     site.time.run()
     site.time.run(site.time.now() + 20.0)
     assert site.center.meter.probed(site.time.now(), 1).utilization == pytest.approx(0.0, abs=1e-6)
+
+
+class LoadsByHand:
+    """The engine of a site, whose model is on demand until ``end`` says that it is loaded."""
+
+    def __init__(self, site: Any) -> None:
+        self.waiting: list[Any] = []
+        self._engine = site.center.engine
+        self._served = self._engine.served
+        self._engine.served = self._not_yet
+        self._engine.when_loaded = lambda _, then: self.waiting.append(then)
+
+    def _not_yet(self, *_: Any) -> Any:
+        raise NotYetLoaded("not in memory")
+
+    def end(self, error: Any = None) -> None:
+        if error is None:
+            self._engine.served = self._served
+        waiting, self.waiting = self.waiting, []
+        for then in waiting:
+            then(error)
+
+
+def test_a_load_counts_as_queue_and_takes_no_slot(make_site: Any) -> None:
+    site = make_site()
+    loads = LoadsByHand(site)
+    site.start()
+    site.time.run()
+    assert site.kinds() == [Sent]
+    assert site.center.free_slots == 2
+    arrived_s = site.time.now()
+    site.time.call_at(arrived_s + 0.3, loads.end)
+    site.time.run()
+    assert site.kinds() == [Sent, Whole]
+    report = site.events[-1][1].report
+    assert report.queue_ms == pytest.approx(300.0)
+    assert report.service_ms == pytest.approx(0.0, abs=1e-6)
+    model = site.center.engine.served("blast-furnace", "").model
+    assert (model.under_way, model.used_s) == (0, pytest.approx(arrived_s + 0.3))
+
+
+def test_a_model_that_cannot_be_loaded_sends_its_requests_elsewhere(make_site: Any) -> None:
+    site = make_site()
+    loads = LoadsByHand(site)
+    site.start()
+    site.start().cancel()
+    site.time.run()
+    loads.end(NotFound("the file is broken"))
+    site.time.run()
+    assert site.kinds() == [Sent, Failed]
+    error = site.events[-1][1].error
+    assert isinstance(error, NotHere)
+    assert "the file is broken" in str(error)
+
+
+def test_cancelled_while_its_model_loads_nothing_follows(make_site: Any) -> None:
+    site = make_site()
+    loads = LoadsByHand(site)
+    call = site.start()
+    site.time.run()
+    call.cancel()
+    loads.end()
+    site.time.run()
+    assert site.kinds() == [Sent]
+    assert site.center.free_slots == 2

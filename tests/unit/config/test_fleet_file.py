@@ -184,5 +184,5 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read as UTF-8"):
         load_fleet(tmp_path / "bytes.toml", "all")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="no plain file"):
         load_fleet(tmp_path, "all")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -24,6 +25,9 @@ def test_all_of_it(tmp_path: Path) -> None:
     description = "heat"
     latency_class = "A"
     max_batch_size = 64
+    industry = "steel"
+    scenarios = ["hot metal ahead", "silicon ahead"]
+    smaller = "heat-s"
     [labels]
     state = "labels.txt"
     [service]
@@ -34,6 +38,9 @@ def test_all_of_it(tmp_path: Path) -> None:
         description="heat",
         latency_class="A",
         max_batch_size=64,
+        industry="steel",
+        scenarios=("hot metal ahead", "silicon ahead"),
+        smaller="heat-s",
         labels={"state": "labels.txt"},
         service=Service(median_ms=4.0, sigma=0.3),
     )
@@ -52,6 +59,9 @@ def test_absent_or_empty_means_defaults(tmp_path: Path) -> None:
         ("[service]\nmedian_ms = 0", "service.median_ms"),
         ("[service]\nsigma = 1", "median_ms"),
         ("nonsense", "not valid TOML"),
+        ('scenarios = "one"', "scenarios"),
+        ('scenarios = [""]', "scenarios"),
+        ("industry = 3", "industry"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, what: str) -> None:
@@ -104,3 +114,12 @@ def test_labels_that_do_not_fit(tmp_path: Path, labels: dict[str, str], what: st
 )
 def test_class_count(shape: tuple[int, ...], classes: int | None) -> None:
     assert class_count(TensorSpec("y", "FP32", shape)) == classes
+
+
+def test_a_share_of_the_runs_stalls() -> None:
+    service = Service(median_ms=4.0, stall_share=0.1, stall_factor=30.0)
+    random = Random(1)
+    drawn = [service.draw_ms(random) for _ in range(2000)]
+    assert set(drawn) == {4.0, 120.0}
+    assert 0.08 < drawn.count(120.0) / len(drawn) < 0.12
+    assert service.mean_ms == pytest.approx(4.0 * (1.0 + 0.1 * 29.0))

@@ -25,6 +25,8 @@ def test_scan_load_get_unload(workshop: Any) -> None:
     workshop.write("a", workshop.identity())
     models = repository(workshop.root)
     assert models.names() == ("a", "b")
+    assert models.knows("a")
+    assert not models.knows("c")
     assert models.state("a") == "UNAVAILABLE"
     assert models.index()[0] == ("a", "1", "UNAVAILABLE", "not loaded")
     models.load("a")
@@ -170,3 +172,79 @@ def test_it_is_loading_while_it_loads(workshop: Any, monkeypatch: pytest.MonkeyP
     go_on.set()
     thread.join(20)
     assert models.state("m") == "READY"
+
+
+# ---- the repository that follows -------------------------------------------------------------
+
+
+def everything(_name: str) -> bool:
+    return True
+
+
+def test_what_has_not_changed_is_shared_and_the_rest_is_opened_aside(workshop: Any) -> None:
+    for name in ("same", "other"):
+        workshop.write(name, workshop.identity())
+    before = repository(workshop.root)
+    for name in ("same", "other"):
+        before.load(name)
+    workshop.write("other", workshop.identity(), "2")
+    workshop.write("new", workshop.identity())
+    workshop.write("unwanted", workshop.identity())
+    after = before.renewed([workshop.root], lambda name: name != "unwanted")
+    assert after.get("same") is before.get("same")
+    assert (after.get("other").version, before.get("other").version) == ("2", "1")
+    assert set(after.in_memory()) == {"same", "other", "new"}
+    assert set(before.in_memory()) == {"same", "other"}
+
+
+def test_one_wrong_file_makes_no_repository(workshop: Any) -> None:
+    workshop.write("good", workshop.identity())
+    before = repository(workshop.root)
+    before.load("good")
+    workshop.write("bad", b"no model at all")
+    with pytest.raises(ConfigError, match="bad"):
+        before.renewed([workshop.root], everything)
+    assert before.state("good") == "READY"
+
+
+def test_unloaded_by_hand_stays_so_and_gone_from_disk_is_gone(workshop: Any) -> None:
+    for name in ("a", "b"):
+        workshop.write(name, workshop.identity())
+    before = repository(workshop.root)
+    for name in ("a", "b"):
+        before.load(name)
+    before.unload("a")
+    (workshop.root / "b").rename(workshop.root.parent / "b")
+    after = before.renewed([workshop.root], everything)
+    assert after.in_memory() == {}
+    assert after.index() == [("a", "1", "UNAVAILABLE", "unloaded")]
+    assert after.renewed([workshop.root], everything).in_memory() == {}
+
+
+def test_what_happens_meanwhile_is_taken_over(workshop: Any) -> None:
+    for name in ("a", "b"):
+        workshop.write(name, workshop.identity())
+    before = repository(workshop.root)
+    before.load("a")
+    after = before.renewed([workshop.root], lambda _: False)
+    assert after.follows(before, "a")
+    assert after.follows(before, "b")
+    before.load("b")
+    before.unload("a")
+    assert not after.follows(before, "a")
+    assert not after.follows(before, "b")
+    for name in ("a", "b"):
+        after.take_over(name, before)
+    assert set(after.in_memory()) == {"b"}
+
+
+def test_what_nobody_has_is_forgotten_without_a_word(workshop: Any) -> None:
+    workshop.write("a", workshop.identity())
+    models = repository(workshop.root)
+    models.load("a")
+    models.forget("a")
+    models.forget("never there")
+    assert models.index() == [("a", "1", "UNAVAILABLE", "not loaded")]
+    (workshop.root / "a").rename(workshop.root.parent / "a")
+    models.forget("a")
+    assert models.names() == ()

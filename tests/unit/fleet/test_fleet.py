@@ -380,3 +380,23 @@ def test_of_answers_within_a_millisecond_one_teaches_the_load_and_all_the_networ
     assert float(table.row_tables["rtt_ms"].row(0)[0]) < learned_ms
     end(fleet, choose(fleet), attempt_ms=9.5, report=idle, now=1.002)
     assert float(table.columns["queue_ms"][0]) < 0.9 * loaded_ms
+
+
+def test_a_center_that_is_outrun_again_and_again_is_as_silent_as_one_given_up() -> None:
+    table, fleet = fleet_of()
+    for k in range(4):
+        assert table.columns["healthy"][0] == 1
+        it = choose(fleet, 0, 5.0)
+        end(fleet, it, now=5.03 + 0.01 * k, ending="cancelled", attempt_ms=30.0, reason="outrun",
+            report=None)  # fmt: skip
+    assert table.columns["healthy"][0] == 0
+    assert table.columns["in_flight"][0] == 0
+
+
+def test_being_outrun_between_answers_proves_nothing() -> None:
+    table, fleet = fleet_of()
+    for k in range(20):
+        it = choose(fleet, 0, 5.0)
+        end(fleet, it, now=5.0 + 0.1 * k, ending="cancelled", attempt_ms=30.0, reason="outrun")
+        end(fleet, choose(fleet, 0, 5.0), now=5.05 + 0.1 * k, report=Report(0.0, 2.0))
+    assert table.columns["healthy"][0] == 1

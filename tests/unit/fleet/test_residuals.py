@@ -171,3 +171,12 @@ def test_the_fleet_learns_from_answers_alone() -> None:
     low_ms, high_ms = fleet.interval_ms(decision)
     assert low_ms < 10.0 < high_ms < 15.0
     assert fleet.residuals.sums[0] == 200
+
+
+def test_attempt_times_are_summed_by_center_over_all_models() -> None:
+    residuals = Residuals(CENTERS)
+    for model, row, actual_ms in (("m", 0, 5.0), ("n", 0, 7.0), ("m", 3, 11.0), ("m", 3, inf)):
+        residuals.learn(model, row, 4.0, actual_ms)
+    answers, attempts_ms = residuals.attempts()
+    assert answers.tolist() == [2, 0, 0, 1, 0]
+    assert attempts_ms.tolist() == [12.0, 0.0, 0.0, 11.0, 0.0]

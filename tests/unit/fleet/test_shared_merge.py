@@ -5,6 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from gateway.fleet.kept_rows import KeptRows
 from gateway.fleet.shared_cells import CellsWriter
 from gateway.fleet.shared_endings import Teller, What
 from gateway.fleet.shared_merge import Merger
@@ -195,10 +196,15 @@ def test_what_was_learned_is_carried_over() -> None:
     tell_rtt(shared, 0, 1, 2, 4.0, samples=3)
     merger.round(1.0)
     fresh, successor = made()
-    successor.carry_over(shared)
-    assert fresh["rtt_merged"][1, 2] == pytest.approx(4.0)
-    assert fresh["rtt_known"][1, 2] == pytest.approx(3.0)
+    moved = KeptRows(np.array([2]), np.array([0]))  # the others are gone
+    successor.carry_over(shared, moved, 2)
+    assert fresh["rtt_merged"][1, 0] == pytest.approx(4.0)
+    assert fresh["rtt_known"][1, 0] == pytest.approx(3.0)
+    assert not fresh["rtt_merged"][:, 1:].any()
     assert not fresh["rtt_recent"].any()
+    other, successor = made()
+    successor.carry_over(shared, moved, 1)  # the second vantage is another place now
+    assert not other["rtt_merged"].any()
 
 
 def test_a_word_about_a_center_that_is_none_is_passed_over() -> None:

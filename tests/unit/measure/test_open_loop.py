@@ -8,6 +8,8 @@ import pytest
 from gateway.api import ConfigError
 from gateway.measure.http_client import Endpoint, Limits
 from gateway.measure.open_loop import Plan, drive, parts_ms, request_bytes
+from gateway.measure.samples import WRONG
+from gateway.wan.delay_line import DelayLine
 
 OK = (
     b"HTTP/1.1 200 OK\r\nServer-Timing: gateway;dur=0.25, network;dur=0.5, queue;dur=0,"
@@ -186,6 +188,49 @@ async def test_a_run_without_requests_ends_at_once():
     async with serving(lambda transport, nth: None) as (port, _):
         samples = await drive(plan(port, [], connections_warm=0))
     assert len(samples) == 0
+
+
+async def test_every_request_carries_its_own_variant_and_its_answer_is_checked():
+    def script(transport, nth):
+        transport.write(OK.replace(b"Content-Length: 0", b"Content-Length: 2") + b"ab")
+
+    asked = []
+
+    def check(variant, status, body):
+        asked.append((variant, status, body))
+        return WRONG if variant == 1 else status
+
+    variants = np.array([1, 0, 1, 0], np.int32)
+    async with serving(script) as (port, heard):
+        made = plan(
+            port,
+            [0.0, 0.01, 0.02, 0.03],
+            bodies=(b"one", b"two"),
+            variant=variants,
+            check=check,
+            polls=False,
+        )
+        samples = await drive(made)
+    assert sorted(asked) == [(0, 200, b"ab")] * 2 + [(1, 200, b"ab")] * 2
+    assert samples.status.tolist() == [WRONG, 200, WRONG, 200]
+    assert samples.errors == {"wrong": 2}
+    sent = sorted(data.rpartition(b"\r\n\r\n")[2] for data in heard)
+    assert sent == [b"one", b"one", b"two", b"two"]
+    assert all(b"Content-Length: 3" in data for data in heard)
+
+
+async def test_whoever_asks_is_told_from_when_the_times_count():
+    told = []
+    async with serving(lambda transport, _nth: transport.write(OK)) as (port, _):
+        loop_s = DelayLine.now()
+        await drive(plan(port, [0.0, 0.01]), on_start=told.append)
+    assert len(told) == 1
+    assert told[0] >= loop_s
+
+
+def test_variants_have_one_length():
+    with pytest.raises(ConfigError, match=r"one length, got \[1, 2\]"):
+        request_bytes(plan(1, [0.0], bodies=(b"a", b"bb"), variant=np.zeros(1, np.int32)))
 
 
 def test_bytes_are_made_beforehand_and_large_bodies_are_not_copied():

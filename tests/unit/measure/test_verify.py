@@ -17,7 +17,6 @@ from gateway.measure.verify import (
     case_of,
     eligible,
     exit_code,
-    gateway_options,
     gateway_says,
     latency_histogram,
     load_plan,
@@ -155,7 +154,7 @@ def test_the_load_is_the_plans() -> None:
 
 
 def test_the_gateways_options_are_the_plans() -> None:
-    options = gateway_options(replace(PLAN, gateway_delay_ms=2.0, seed=5, profile="premium"))
+    options = replace(PLAN, gateway_delay_ms=2.0, seed=5, profile="premium").gateway_options
     assert (options.gateway_delay_ms, options.seed, options.profile) == (2.0, 5, "premium")
     assert options.sites == "core"
 

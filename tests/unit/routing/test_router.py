@@ -275,3 +275,28 @@ def test_two_tries_in_a_city_put_the_rest_of_it_last(world):
     assert decisions[-1].tried == (0, 1, 4, 5, 2)
     with pytest.raises(NoCenter):
         router.next(decisions[-1], 0.0)
+
+
+def test_elsewhere_is_another_zone_with_a_free_slot(world):
+    """Rows 0 and 1 share a zone; 2 is full, so 3 would be next, but the best is asked alone."""
+    here = Location(0.0, 0.0)
+    zones = ["a", "a", "b", "c"]
+    table = Table([Center(f"c{r}", "r", z, "x", "CN", here) for r, z in enumerate(zones)])
+    table.add_column("slots", "i4", 2)
+    in_flight = table.add_column("in_flight", "i4")
+    scorers = [("network", world.fixed([1.0, 2.0, 3.0, 4.0]))]
+    router = world.router(table, world.policy(scorers=scorers))
+    first = router.decide(world.query(), 0.0)
+    second = router.elsewhere(first, 0.0)
+    assert (first.center, second.center, second.tried) == (0, 2, (0,))
+    in_flight[2] = 2
+    with pytest.raises(NoCenter, match="free slot"):
+        router.elsewhere(first, 0.0)
+
+
+def test_elsewhere_needs_another_zone(world):
+    here = Location(0.0, 0.0)
+    table = Table([Center(f"c{r}", "r", "a", "x", "CN", here) for r in range(2)])
+    router = world.router(table, world.policy(scorers=[("network", world.fixed([1.0, 2.0]))]))
+    with pytest.raises(NoCenter):
+        router.elsewhere(router.decide(world.query(), 0.0), 0.0)

@@ -122,20 +122,29 @@ async def asked(path: Path, request: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("plan", "admin"),
+    ("plan", "one"),
     [
-        ({}, True),
-        ({"region": "cn-east-4"}, True),
-        ({"region": "cn-east-4", "zone": "a"}, False),
+        ({}, False),
+        ({"region": "cn-east-4"}, False),
+        ({"region": "cn-east-4", "zone": "a"}, True),
     ],
 )
-async def test_http_on_the_socket_is_the_one_centers_or_the_admin_door(
-    tmp_path: Path, plan: dict[str, str], admin: bool
+async def test_http_on_the_socket_is_an_admin_door_and_that_of_the_one_center(
+    tmp_path: Path, plan: dict[str, Any], one: bool
 ) -> None:
     path = tmp_path / "s"
     async with process(CenterPlan(**plan, socket=path)):
-        assert (b" 200 " in (await asked(path, "/faults"))[:16]) is admin
-        assert (b" 200 " in (await asked(path, "/v2/models/blast-furnace"))[:16]) is not admin
+        assert b" 200 " in (await asked(path, "/faults"))[:16]
+        assert (b" 200 " in (await asked(path, "/v2/models/blast-furnace"))[:16]) is one
+
+
+async def test_nobody_pulls_levers_at_the_port_of_one_center(tmp_path: Path) -> None:
+    plan = CenterPlan(region="cn-east-4", zone="a", port=0, socket=tmp_path / "s")
+    async with process(plan) as (_, listening):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listening.addresses[0].port)
+        writer.write(b"GET /faults HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b" 404 " in (await reader.read())[:16]
+        writer.close()
 
 
 async def test_draining_says_goodbye_and_answers_what_is_under_way(tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ from typing import Any, cast
 import pytest
 
 from gateway.runtime.child_process import ChildLost, ChildProcess
-from gateway.runtime.keeper import ENDS_MAX, PAUSE_S_MAX, STEADY_S, Keeper, pause_s
+from gateway.runtime.crash_loop import CrashLoop
+from gateway.runtime.keeper import Keeper
+
+DEATHS_MAX, WINDOW_S = 5, 30.0
 
 
 class FakeChild:
@@ -62,7 +65,14 @@ class World:
         self.restarts += 1
 
     def keeper(self) -> Keeper:
-        return Keeper(self.again, self.count_lost, self.count_restart, lambda: self.now, self.sleep)
+        return Keeper(
+            self.again,
+            self.count_lost,
+            self.count_restart,
+            CrashLoop(DEATHS_MAX, WINDOW_S),
+            lambda: self.now,
+            self.sleep,
+        )
 
 
 FOREVER = float("inf")
@@ -75,11 +85,6 @@ async def kept(world: World) -> None:
             await world.keeper().keep(world.child())
 
 
-def test_pauses_double_up_to_their_bound() -> None:
-    assert [pause_s(ends) for ends in range(1, 5)] == [0.1, 0.2, 0.4, 0.8]
-    assert pause_s(50) == PAUSE_S_MAX
-
-
 async def test_one_that_ends_is_followed_by_another() -> None:
     world = World(1.0, FOREVER)
     await kept(world)
@@ -87,7 +92,7 @@ async def test_one_that_ends_is_followed_by_another() -> None:
 
 
 async def test_quick_ends_wait_longer_each_and_a_steady_life_forgives() -> None:
-    world = World(1.0, 1.0, 1.0, STEADY_S + 1, 1.0, FOREVER)
+    world = World(1.0, 1.0, 1.0, WINDOW_S + 1, 1.0, FOREVER)
     await kept(world)
     assert world.paused == [0.1, 0.2, 0.4, 0.1, 0.2]
 
@@ -102,7 +107,7 @@ async def test_one_that_does_not_start_counts_as_an_end() -> None:
 @pytest.mark.parametrize("life", [0.5, "no such file"])
 async def test_a_loop_of_ends_is_given_up_and_told(life: float | str) -> None:
     world = World(1.0, *[life] * 20)
-    with pytest.raises(ChildLost, match=rf"worker 0 ended {ENDS_MAX + 1} times in a row") as told:
+    with pytest.raises(ChildLost, match=rf"worker 0 ended {DEATHS_MAX + 1} times within") as told:
         await world.keeper().keep(world.child())
     assert ("no such file" in str(told.value)) is isinstance(life, str)
-    assert len(world.paused) == ENDS_MAX
+    assert len(world.paused) == DEATHS_MAX

@@ -13,8 +13,8 @@ from gateway.api import Center, ConfigError, Location, Place
 from gateway.centers.emulated import EmulatedCenter
 from gateway.centers.framed import FramedCenter
 from gateway.centers.remote import RemoteCenter
-from gateway.config import load_settings
-from gateway.runtime.ports import Ports, Surroundings, build_ports
+from gateway.config import Settings, load_settings
+from gateway.runtime.ports import Before, Ports, Surroundings, build_ports
 from gateway.telemetry.recent import RecentMs
 from gateway.wan import PROFILES, DelayLine, Faults, PathModel
 
@@ -34,7 +34,8 @@ def around() -> Iterator[Surroundings]:
     model = PathModel(PROFILES["cloud"], border_ms=0.0, last_mile_ms=0.0)
     places = (Place("Shanghai", "CN", HERE),)
     engine: Any = Engine()
-    yield Surroundings(loop, places, model, engine, Faults(), line, RecentMs())
+    hear = engine.on_residency
+    yield Surroundings(loop, places, model, engine, Faults(), line, RecentMs(), hear)
     line.close()
     loop.close()
 
@@ -96,3 +97,50 @@ def test_certificates_are_read_when_they_are_needed(around: Surroundings) -> Non
     build(around, center("a", "http://h:1"), remote__ca_file="absent.pem")
     with pytest.raises(ConfigError, match=r"remote\.ca_file"):
         build(around, center("a", "https://h:1"), remote__ca_file="absent.pem")
+
+
+def before(around: Surroundings, centers: tuple[Center, ...]) -> Before:
+    return Before(Settings(), centers, around.places, build_ports(Settings(), centers, around))
+
+
+async def test_centers_behind_one_connection_stay_together_or_not_at_all(
+    around: Surroundings,
+) -> None:
+    a, b = center("a", "nearway://h:1"), center("b", "nearway://h:1")
+    alone = center("c", "nearway://h:2")
+    was = before(around, (a, b, alone))
+    same = build_ports(Settings(), (alone, b, a), around, was)
+    assert [port in was.ports.all for port in same.all] == [True, True, True]
+    assert len(same.reached) == 2
+    more = build_ports(Settings(), (a, b, center("d", "nearway://h:1"), alone), around, was)
+    assert [port in was.ports.all for port in more.all] == [False, False, False, True]
+    changed = build_ports(Settings(), (a, replace(b, slots=9), alone), around, was)
+    assert [port in was.ports.all for port in changed.all] == [False, False, True]
+
+
+async def test_ports_that_stay_learn_of_their_rows_when_it_is_time(around: Surroundings) -> None:
+    here, far, framed = center("a"), center("b", "http://h:1"), center("c", "nearway://h:1")
+    was = before(around, (here, far, framed))
+    faults = Faults()
+    now = build_ports(Settings(), (framed, far, here), replace(around, faults=faults), was)
+    ports: list[Any] = list(now.all)
+    assert [port.row for port in ports] == [2, 1, 0]
+    told: list[Any] = []
+    now.settle(lambda *change: told.append(change), lambda *_: None)
+    assert [port.row for port in ports] == [0, 1, 2]
+    assert ports[2].faults is faults
+    ports[0].connection.on_residency("m", 0, True, 1.0)
+    assert told == [("m", 0, True, 1.0)]
+
+
+async def test_other_bounds_make_other_ports(around: Surroundings) -> None:
+    here, far = center("a"), center("b", "http://h:1")
+    was = before(around, (here, far))
+    flags = {"remote.queue_max": 5}
+    now = build_ports(load_settings(None, flags).settings, (here, far), around, was)
+    assert [port in was.ports.all for port in now.all] == [True, False]
+    assert now.network is was.ports.network
+    seeded = load_settings(None, {"network.seed": 9}).settings
+    now = build_ports(seeded, (here, far), around, was)
+    assert [port in was.ports.all for port in now.all] == [False, True]
+    assert now.network is not was.ports.network

@@ -1,6 +1,7 @@
 """The admin door of several workers, over workers that are fakes: merging and acknowledging."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
@@ -9,14 +10,16 @@ from typing import Any, cast
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway.api import Center, Location
+from gateway.api import Center, ConfigError, Location
 from gateway.config import Settings
+from gateway.config.changes import Changes
 from gateway.fleet.shared_merge import Merger
 from gateway.fleet.shared_table import SharedTable, TableSize
 from gateway.runtime import supervisor_door
 from gateway.runtime.child_process import Answer, ChildLost, Worker
 from gateway.runtime.supervisor_door import SupervisorDoor
 from gateway.serving.intake import Intake
+from gateway.telemetry.answers import RecentAnswers
 
 IDS = ("a", "b", "c")
 
@@ -51,6 +54,8 @@ class Force:
     workers: dict[int, Worker]
     slots: int = 2
     restarts: int = 3
+    given_up: tuple[int, ...] = ()
+    wrong: bool = False
     hosts_centers: bool = False
     centers_host: FakeChild | None = None
 
@@ -77,7 +82,12 @@ def force() -> Force:
 
 @pytest.fixture
 async def client(force: Force) -> AsyncIterator[TestClient[Any, Any]]:
-    door = SupervisorDoor(lambda: cast(Any, force))
+    async def reload() -> Changes:
+        if force.wrong:
+            raise ConfigError("the fleet file is wrong")
+        return Changes(keys={"routing.seed": (1, 2)})
+
+    door = SupervisorDoor(lambda: cast(Any, force), reload, 10.0)
     app = door.app(Intake(Settings(), lambda _: 0), "127.0.0.1")
     async with TestClient(TestServer(app)) as made:
         yield made
@@ -230,3 +240,45 @@ async def test_without_any_worker_it_says_so(force: Force, client: TestClient[An
 async def test_another_machines_name_is_refused_here_too(client: TestClient[Any, Any]) -> None:
     answer = await client.get("/state", headers={"Host": "evil.example"})
     assert answer.status == 403
+
+
+async def test_a_reload_tells_what_changed_or_why_nothing_did(
+    force: Force, client: TestClient[Any, Any]
+) -> None:
+    answer = await client.post("/reload", json={})
+    assert answer.status == 200
+    assert (await answer.json())["changed"] == {"routing.seed": [1, 2]}
+    force.wrong = True
+    answer = await client.post("/reload", json={})
+    assert answer.status == 409
+    assert "fleet file is wrong" in await error_of(answer)
+    assert (await client.post("/reload", data="{}")).status == 415
+
+
+async def test_the_dashboard_sees_all_workers_answers_as_one(
+    force: Force, client: TestClient[Any, Any]
+) -> None:
+    said = {
+        "/dashboard/facts": {"faults": False, "target_ms": 10.0},
+        "/fleet": {"centers": []},
+        "/faults": {"faults": []},
+        "/state": {"prediction": {"by_model": {}, "by_center": {}}, "ready": True, "loop": {}},
+    }
+    for slot in force.workers:
+        recent = RecentAnswers()
+        recent.add(time.monotonic(), slot, 0, 0.1, 1.0, 0.1, 0.1)
+        rows = recent.rows_since(0.0).tobytes()
+        force.child(slot).says |= {
+            "/dashboard/answers": Answer(200, rows, "application/octet-stream"),
+            **{
+                path: Answer(200, json.dumps(told).encode(), "application/json")
+                for path, told in said.items()
+            },
+        }
+    assert (await (await client.get("/dashboard/facts")).json())["target_ms"] == 10.0
+    assert "<title>Nearway</title>" in await (await client.get("/")).text()
+    async with client.get("/dashboard/events") as answer:
+        line = await answer.content.readline()
+    frame = json.loads(line.removeprefix(b"data: "))
+    assert frame["verdict"]["answers"] == len(force.workers)
+    assert [row["vantage"] for row in frame["origins"]] == sorted(force.workers)

@@ -44,6 +44,7 @@ from gateway.centers.port import (
 )
 from gateway.config.settings import Settings
 from gateway.routing.attempts import RetryBudget
+from gateway.routing.hedging import Hedging
 from gateway.serving import (
     Arrival,
     Collaborators,
@@ -123,11 +124,14 @@ class FakeRouter:
         self.outcomes: list[Outcome] = []
         self.refusal: NearwayError | None = None
         self.asks_probes = False
+        self.crowded = False
+        self.quantiles: dict[float, float] = {}
+        self.predicted_by_model: dict[str, float] = {}
         self.wanted: list[int] = []
         self.reports: list[tuple[int, Report]] = []
 
     def quantile_ms(self, decision: Decision, q: float) -> float:
-        return decision.predicted_ms * 2.0
+        return self.quantiles.get(q, decision.predicted_ms * 2.0)
 
     def probes(self, now: float) -> list[int]:
         wanted, self.wanted = self.wanted, []
@@ -142,6 +146,11 @@ class FakeRouter:
     def next(self, decision: Decision, now: float) -> Decision:
         return self._choose(decision.query, (*decision.tried, decision.center))
 
+    def elsewhere(self, decision: Decision, now: float) -> Decision:
+        if self.crowded:
+            raise NoCenter("no center of another zone has a free slot")
+        return self.next(decision, now)
+
     def _choose(self, query: Query, tried: tuple[int, ...]) -> Decision:
         if self.refusal is not None:
             raise self.refusal
@@ -149,8 +158,9 @@ class FakeRouter:
         if not left:
             raise NoCenter(f"all {self.centers} centers were tried")
         runner_up = left[1] if len(left) > 1 else -1
+        predicted_ms = self.predicted_by_model.get(query.model, self.predicted_ms)
         return Decision(
-            query, left[0], self.predicted_ms, runner_up, 9.0 if runner_up >= 0 else inf,
+            query, left[0], predicted_ms, runner_up, 9.0 if runner_up >= 0 else inf,
             (4.0, 1.0), 0.0, tried,
         )  # fmt: skip
 
@@ -332,6 +342,8 @@ class World:
         self.answer = RecordingAnswer()
         attempts = self.settings.attempts
         self.retries = RetryBudget(attempts.retry_budget, attempts.retries_min)
+        self.hedging = Hedging(attempts.hedge_share, attempts.hedge_quantile)
+        self.smaller: dict[str, str] = {}
         self.prober: Prober | None = None
 
     def collaborators(self) -> Collaborators:
@@ -348,12 +360,15 @@ class World:
             self.decisions,
             self.settings.planted.gateway_delay_ms / 1e3,
             self.retries,
+            self.hedging,
+            self.smaller,
             self.prober,
         )
 
     def arrival(self, budget_ms: float = 30_000.0) -> Arrival:
         now = self.clock()
-        return Arrival(Query(0, "mlp"), b"{}", None, "", "r1", now, now + budget_ms / 1e3)
+        query = Query(0, "mlp", deadline_ms=budget_ms)
+        return Arrival(query, b"{}", None, "", "r1", now, now + budget_ms / 1e3)
 
     def started(self, center: int) -> Started:
         """The latest attempt at a center."""
@@ -375,6 +390,7 @@ class FakeControl:
     router: FakeRouter
     fault_calls: list[tuple[str, str, float, str | None]] = field(default_factory=list)
     drain_calls: list[tuple[str, bool]] = field(default_factory=list)
+    reload_refusal: NearwayError | None = None
 
     def fleet_state(self) -> list[dict[str, Any]]:
         return [{"center": "c0"}, {"center": "c1"}]
@@ -400,6 +416,11 @@ class FakeControl:
 
     def drain(self, center: str, *, draining: bool) -> None:
         self.drain_calls.append((center, draining))
+
+    async def reload(self) -> dict[str, Any]:
+        if self.reload_refusal is not None:
+            raise self.reload_refusal
+        return {"changed": {"routing.seed": [1, 2]}}
 
 
 PLACES = ("Shanghai", "Beijing", "31.2,121.5")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from gateway.api import Query
+from gateway.api import ConfigError, NearwayError, Query, Unsupported
 
 Door = Callable[..., Awaitable[Any]]
 
@@ -121,6 +122,32 @@ async def test_a_rebound_name_is_refused(admin: Door, host: str) -> None:
     assert "host" in await error_of(response)
 
 
+async def test_strangers_are_refused_whatever_host_they_name(admin: Door) -> None:
+    client = await admin(server={"admin_host": "0.0.0.0", "admin_peers": ["10.0.0.0/8"]})
+    response = await client.get("/state", headers={"Host": "127.0.0.1"})
+    assert response.status == 403
+    assert "server.admin_peers" in await error_of(response)
+
+
+async def test_who_is_named_comes_in(admin: Door) -> None:
+    client = await admin(server={"admin_peers": ["10.0.0.0/8", "127.0.0.1"]})
+    assert (await client.get("/state", headers={"Host": "127.0.0.1"})).status == 200
+
+
+async def test_a_slow_body_is_not_waited_for(admin: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.serving.admin.BODY_S", 0.01)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(0.2)
+        yield b"}"
+
+    client = await admin()
+    headers = {"Host": "127.0.0.1", "Content-Type": "application/json"}
+    response = await client.post("/drain", data=slowly(), headers=headers)
+    assert response.status == 408
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:99", "[::1]:8081", "LOCALHOST:1"])
 async def test_loopback_names_come_in(admin: Door, host: str) -> None:
     assert (await (await admin()).get("/state", headers={"Host": host})).status == 200
@@ -154,3 +181,27 @@ async def test_unknown_routes_and_methods_are_json(admin: Door) -> None:
     response = await client.put("/faults")
     assert response.status == 405
     assert set(response.headers["Allow"].split(", ")) == {"DELETE", "GET", "POST"}
+
+
+async def test_a_reload_tells_what_changed(admin: Door) -> None:
+    response = await (await admin()).post("/reload", json={})
+    assert response.status == 200
+    assert await response.json() == {"changed": {"routing.seed": [1, 2]}}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ConfigError("a wrong key"), 409), (Unsupported("not here"), 501)]
+)
+async def test_a_reload_that_is_not_taken_over_says_why(
+    admin: Door, error: NearwayError, status: int
+) -> None:
+    client = await admin()
+    client.front.control.reload_refusal = error
+    response = await client.post("/reload", json={})
+    assert response.status == status
+    assert str(error) in await error_of(response)
+
+
+async def test_a_page_cannot_reload(admin: Door) -> None:
+    assert (await (await admin()).post("/reload", data="{}")).status == 415
+    assert (await (await admin()).post("/reload", json={"more": 1})).status == 400

@@ -55,7 +55,8 @@ async def test_metrics_are_prometheus_text(door: Door) -> None:
 
 
 async def test_the_runner_is_told_what_the_application_relies_on(make_front: Any) -> None:
-    options = runner_options(make_front(server={"head_bytes_max": 4096}))
+    options = runner_options(make_front(server={"head_bytes_max": 4096, "idle_timeout_s": 7.0}))
     assert options["handler_cancellation"] is True
     assert options["auto_decompress"] is False
     assert options["max_field_size"] == 4096
+    assert options["keepalive_timeout"] == 7.0

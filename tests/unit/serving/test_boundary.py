@@ -66,4 +66,5 @@ def test_retry_after_is_whole_seconds_and_at_least_one() -> None:
 
 def test_an_error_is_one_string_and_keeps_odd_characters_harmless() -> None:
     answer = error_answer(Overloaded("bad \udcff byte"), "r")
-    assert set(json.loads(answer.body)) == {"error"}
+    assert json.loads(answer.body) == {"error": "bad ? byte", "reason": "overloaded"}
+    assert answer.headers["x-nearway-reason"] == "overloaded"

@@ -16,6 +16,7 @@ from gateway.api import (
     DeadlineExceeded,
     InvalidRequest,
     NoCenter,
+    NotHere,
     Overloaded,
     Report,
 )
@@ -153,6 +154,18 @@ def test_when_nobody_is_left_the_routers_reason_is_told(make_world: Any) -> None
     assert "c0 refused" in str(world.answer.error)
     assert "all 1 centers were tried" in str(world.answer.error)
     assert world.answer.told == ["fail"]
+
+
+def test_a_model_that_was_unloaded_on_the_way_is_asked_for_elsewhere(make_world: Any) -> None:
+    world = make_world(centers=2)
+    begun(world)
+    world.started(0).fail(NotHere("model 'mlp' is not loaded at center c0"))
+    world.started(1).answer(b"from the second")
+    assert world.answer.body == b"from the second"
+    alone = make_world(centers=1)
+    begun(alone)
+    alone.started(0).fail(NotHere("model 'mlp' is not loaded at center c0"))
+    assert alone.answer.error.http_status == 404  # nobody else has it: that is the answer
 
 
 @pytest.mark.parametrize("error", [InvalidRequest("inputs[0].shape"), Overloaded("full")])
@@ -567,3 +580,187 @@ def test_any_order_of_events_ends_every_commit_once_and_answers_at_most_once(
         assert told[-1] == ends[0]
     counted = [value for name, value in world.counted().items() if "nearway_requests_total" in name]
     assert sum(counted) == 1
+
+
+# ---- hedges -------------------------------------------------------------------------------
+
+
+def slow_world(make_world: Any, **attempts: Any) -> Any:
+    """5 ms predicted; one attempt in twenty takes 8 ms, one in a thousand 40."""
+    world = make_world(attempts={"hedge_share": 0.5, **attempts})
+    world.router.quantiles = {0.95: 8.0, 0.99: 20.0, 0.999: 40.0}
+    for _ in range(4):  # earns two copies
+        begun(world)
+        world.started(0).answer()
+    world.router.outcomes.clear()
+    world.answer.told.clear()
+    world.answer.body = b""
+    return world
+
+
+def test_a_try_slower_than_nearly_all_gets_a_copy_and_the_first_answer_counts(
+    make_world: Any,
+) -> None:
+    world = slow_world(make_world)
+    exchange = begun(world)
+    world.clock.advance(0.0079)
+    assert not world.ports[1].started
+    world.clock.advance(0.0012)
+    world.clock.advance(0.003)
+    world.started(1).answer(b"from the copy", queue_ms=0.0, service_ms=1.0)
+    assert world.answer.told == ["whole"]
+    assert (world.answer.body, world.answer.center) == (b"from the copy", 1)
+    assert exchange.decision is not None
+    assert exchange.decision.center == 1
+    assert world.started(0).cancelled
+    assert endings(world) == [(0, "cancelled", "outrun"), (1, "answer", "")]
+    assert not world.router.open
+    assert world.counted()["nearway_hedges_total[('result', 'won')]"] == 1
+    assert world.counted()["nearway_retries_total[]"] == 0
+
+
+def test_the_first_may_still_win_and_the_copy_is_called_back(make_world: Any) -> None:
+    world = slow_world(make_world)
+    exchange = begun(world)
+    world.clock.advance(0.010)
+    world.started(0).answer(b"from the first")
+    assert (world.answer.body, world.answer.center) == (b"from the first", 0)
+    assert exchange.decision is not None
+    assert exchange.decision.center == 0
+    assert world.started(1).cancelled
+    assert endings(world) == [(1, "cancelled", "outrun"), (0, "answer", "")]
+    assert world.counted()["nearway_hedges_total[('result', 'lost')]"] == 1
+
+
+def test_when_one_of_two_fails_the_other_goes_on_alone(make_world: Any) -> None:
+    world = slow_world(make_world)
+    begun(world)
+    world.clock.advance(0.010)
+    world.started(1).fail(CenterDown("refused"))
+    assert world.answer.told == []
+    world.started(0).fail(CenterFailed("broken"))
+    world.started(2).answer(b"from the third")
+    assert world.answer.told == ["whole"]
+    assert [ending[0] for ending in endings(world)] == [1, 0, 2]
+    assert not world.router.open
+
+
+def test_the_client_leaving_calls_both_back(make_world: Any) -> None:
+    world = slow_world(make_world)
+    exchange = begun(world)
+    world.clock.advance(0.010)
+    exchange.cancel()
+    assert world.started(0).cancelled
+    assert world.started(1).cancelled
+    assert not world.router.open
+    assert world.answer.told == []
+
+
+def test_both_expire_together(make_world: Any) -> None:
+    world = slow_world(make_world)
+    exchange = Exchange(world.collaborators(), world.arrival(15.0), world.answer)
+    exchange.begin()
+    world.clock.advance(0.1)
+    assert isinstance(world.answer.error, DeadlineExceeded)
+    assert world.answer.told == ["fail"]
+    assert not world.router.open
+
+
+def test_the_head_of_a_stream_ends_the_race(make_world: Any) -> None:
+    world = slow_world(make_world)
+    begun(world)
+    world.clock.advance(0.010)
+    world.started(1).hear(OK)
+    assert world.started(0).cancelled
+    world.started(1).hear(Chunk(b"abc"))
+    world.started(1).hear(Answered(Report(0.0, 1.0), None))
+    assert world.answer.body == b"abc"
+    assert world.answer.center == 1
+
+
+def test_an_error_of_the_request_ends_the_race(make_world: Any) -> None:
+    world = slow_world(make_world)
+    begun(world)
+    world.clock.advance(0.010)
+    world.started(1).fail(InvalidRequest("shape"))
+    assert world.answer.told == ["fail"]
+    assert world.started(0).cancelled
+    assert not world.router.open
+
+
+def test_without_a_free_slot_elsewhere_there_is_no_copy(make_world: Any) -> None:
+    world = slow_world(make_world)
+    world.router.crowded = True
+    begun(world)
+    world.clock.advance(0.010)
+    assert not world.ports[1].started
+
+
+def test_a_copy_that_could_not_be_back_in_time_is_not_sent_before_all_hope_is_gone(
+    make_world: Any,
+) -> None:
+    world = slow_world(make_world)
+    world.router.quantiles = {0.95: 8.0, 0.99: 20.0, 0.999: 9.0}
+    begun(world)
+    world.clock.advance(0.0085)
+    assert not world.ports[1].started  # most are back after 9 ms, a copy would take until 13
+    world.clock.advance(0.002)
+    assert world.ports[1].started
+
+
+def test_copies_are_a_share_of_the_requests(make_world: Any) -> None:
+    world = make_world(attempts={"hedge_share": 0.1, "timeout_ms": 1000.0})
+    world.router.quantiles = {0.95: 8.0, 0.99: 400.0, 0.999: 100.0}
+    for _ in range(60):
+        begun(world)
+        world.clock.advance(0.9)
+        world.started(0).answer()
+    counted = world.counted()
+    copies = sum(counted[f"nearway_hedges_total[('result', '{how}')]"] for how in ("won", "lost"))
+    assert 4 <= copies <= 6
+
+
+def test_no_share_no_copy(make_world: Any) -> None:
+    world = slow_world(make_world, hedge_share=0.0)
+    begun(world)
+    world.clock.advance(0.019)
+    assert not world.ports[1].started
+
+
+# ---- in time, or not at all ---------------------------------------------------------------
+
+
+def test_a_hopeless_request_is_refused_before_anything_is_sent(world: Any) -> None:
+    world.router.predicted_ms = 50.0
+    world.router.quantiles = {0.05: 30.0}
+    begun(world, budget_ms=20.0)
+    assert not world.ports[0].started
+    assert isinstance(world.answer.error, DeadlineExceeded)
+    assert "predicted to take 50.0" in str(world.answer.error)
+    for _ in range(31):  # one in 32 is tried all the same, or nothing would be learned
+        assert not world.ports[0].started
+        begun(world, budget_ms=20.0)
+    assert len(world.ports[0].started) == 1
+    assert world.counted()["nearway_requests_hopeless_total[]"] == 32
+
+
+def test_a_request_that_one_in_twenty_would_make_is_tried(world: Any) -> None:
+    world.router.predicted_ms = 50.0
+    world.router.quantiles = {0.05: 19.0}
+    begun(world, budget_ms=20.0)
+    world.started(0).answer()
+    assert world.answer.told == ["whole"]
+
+
+def test_a_smaller_model_answers_when_time_is_short(world: Any) -> None:
+    world.router.predicted_by_model = {"mlp": 50.0, "mlp-m": 30.0, "mlp-s": 5.0}
+    world.smaller.update({"mlp": "mlp-m", "mlp-m": "mlp-s", "mlp-s": "mlp"})
+    exchange = begun(world, budget_ms=20.0)
+    assert world.started(0).attempt.model == "mlp-s"
+    world.started(0).answer()
+    assert world.answer.told == ["whole"]
+    assert exchange.decision is not None
+    assert exchange.decision.query.model == "mlp-s"
+    counted = world.counted()
+    assert counted["nearway_requests_degraded_total[]"] == 1
+    assert counted["nearway_requests_total[('code', '200'), ('model', 'mlp')]"] == 1

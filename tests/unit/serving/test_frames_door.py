@@ -17,7 +17,7 @@ from gateway.api import (
     TensorSpec,
 )
 from gateway.centers import Attempt, ModelState, Whole
-from gateway.serving import frames_door
+from gateway.serving import frames_door, frames_patience
 from gateway.serving.frames_door import FramesDoor, FramesPeer, Hosted
 from gateway.wire import frames
 from gateway.wire.frames import FrameReader, Hello, encode
@@ -323,7 +323,7 @@ async def test_a_body_over_the_bound() -> None:
 
 
 async def test_who_says_no_hello_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames_door, "HELLO_S", 0.0)
+    monkeypatch.setattr(frames_patience, "HELLO_S", 0.0)
     connected = Doorway().connect()
     for _ in range(100):
         if connected.transport.closed:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api import InvalidRequest, Overloaded
+from gateway.api import InvalidRequest, NoCapacity
 
 
 async def test_declaring_follows_the_patterns_healthy_first(make_front: Any) -> None:
@@ -20,7 +20,7 @@ async def test_enter_has_a_bound_and_leave_makes_room(make_front: Any) -> None:
     front = make_front(server={"in_flight_max": 2})
     front.enter()
     front.enter()
-    with pytest.raises(Overloaded, match="2 requests"):
+    with pytest.raises(NoCapacity, match="2 requests"):
         front.enter()
     front.leave()
     front.enter()

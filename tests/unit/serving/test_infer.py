@@ -44,6 +44,9 @@ async def error_of(response: ClientResponse) -> str:
     assert response.content_type == "application/json"
     assert response.headers["x-request-id"]
     body = json.loads(await response.read())
+    reason = response.headers.get("x-nearway-reason")
+    assert (reason is not None) == (response.status in (429, 503, 504))
+    assert body.pop("reason", None) == reason
     assert list(body) == ["error"]
     return str(body["error"])
 
@@ -377,13 +380,14 @@ async def test_a_large_answer_is_compressed_for_who_takes_it(
     assert unpack(await response.read()) == large
 
 
-async def test_the_bound_of_requests_under_way_answers_429(door: Door) -> None:
+async def test_the_bound_of_requests_under_way_answers_503(door: Door) -> None:
     client = await door(server={"in_flight_max": 1})
     client.front.ports[0].script = None
     first = asyncio.ensure_future(infer(client))
     await until(lambda: client.front.ports[0].started)
     second = await infer(client)
-    assert second.status == 429
+    assert second.status == 503
+    assert second.headers["x-nearway-reason"] == "requests_in_flight"
     assert int(second.headers["Retry-After"]) >= 1
     assert "in_flight_max" in await error_of(second)
     client.front.ports[0].started[0].answer()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.api import InvalidRequest, NotFound
+from gateway.api import ConfigError, InvalidRequest, NotFound
 from gateway.config.settings import Settings
 from gateway.serving.intake import Intake
 
@@ -81,3 +81,36 @@ def test_the_deadline_counts_from_the_arrival() -> None:
 def test_a_budget_is_a_plain_number_above_0(given: str) -> None:
     with pytest.raises(InvalidRequest, match="x-request-timeout-ms"):
         intake().arrival({"x-request-timeout-ms": given}, None, "r", "m", "", b"", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "budget_ms"),
+    [
+        ({"x-envoy-expected-rq-timeout-ms": "120"}, 120.0),
+        ({"grpc-timeout": "250m"}, 250.0),
+        ({"grpc-timeout": "2S"}, 2000.0),
+        ({"grpc-timeout": "1500u"}, 1.5),
+        ({"grpc-timeout": "1H"}, 30_000.0),  # at most attempts.deadline_ms
+        ({"grpc-timeout": "2S", "x-request-timeout-ms": "40"}, 40.0),
+    ],
+)
+def test_whoever_says_first_how_long_is_waited_is_believed(
+    headers: dict[str, str], budget_ms: float
+) -> None:
+    arrival = intake().arrival(headers, None, "r", "m", "", b"", 10.0)
+    assert arrival.query.deadline_ms == pytest.approx(budget_ms)
+
+
+@pytest.mark.parametrize(
+    "given", ["", "m", "5", "0m", "-1m", "1.5S", "123456789m", "5s", "\u0665m"]
+)
+def test_a_grpc_timeout_is_digits_and_a_unit(given: str) -> None:
+    with pytest.raises(InvalidRequest, match="grpc-timeout"):
+        intake().arrival({"grpc-timeout": given}, None, "r", "m", "", b"", 0.0)
+
+
+@pytest.mark.parametrize("key", ["trusted_proxies", "admin_peers"])
+def test_a_wrong_network_is_refused_by_its_key(key: str) -> None:
+    settings = msgspec.convert({"server": {key: ["10.0.0.0/99"]}}, Settings)
+    with pytest.raises(ConfigError, match=f"server.{key}: .*10.0.0.0/99"):
+        Intake(settings, lambda _: 0)

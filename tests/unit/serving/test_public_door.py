@@ -49,6 +49,18 @@ async def test_a_port_that_is_taken_is_told(opened: PublicDoor) -> None:
             await opened.listen("127.0.0.1", holder.getsockname()[1])
 
 
+async def test_two_may_have_one_port_when_both_say_so(
+    lane: str, make_front: Callable[..., Front]
+) -> None:
+    doors = [PublicDoor(make_front(server={"lane": lane, "reuse_port": True})) for _ in "ab"]
+    for door in doors:
+        await door.open()
+    _, port = await doors[0].listen("127.0.0.1", 0)
+    assert await doors[1].listen("127.0.0.1", port) == ("127.0.0.1", port)
+    for door in doors:
+        await door.close()
+
+
 async def test_it_accepts_on_a_socket_of_another(opened: PublicDoor) -> None:
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
@@ -86,3 +98,35 @@ async def test_retiring_waits_for_connections_to_end_by_themselves(opened: Publi
     assert b"onnection: close" in await reader.read()
     await retiring
     writer.close()
+
+
+async def test_when_descriptors_run_short_the_longest_idle_go(opened: PublicDoor) -> None:
+    _, port = await opened.listen("127.0.0.1", 0)
+    busy_reader, busy, _ = await live(port)
+    idle = [await live(port) for _ in range(3)]
+    await busy_reader.readuntil(b"}")
+    busy.write(LIVE[:10])
+    await asyncio.sleep(0.6)  # two sweeps, so that it is known since when they idle
+    await live_again(idle[0])
+    for reader, *_ in idle[1:]:
+        await reader.readuntil(b"}")
+    opened.room = 4
+    _, writer, line = await live(port)
+    assert b" 200 " in line
+    await asyncio.sleep(0.05)
+    gone = [reader for reader, *_ in idle[1:] if reader.at_eof()]
+    assert len(gone) == 1
+    assert not idle[0][0].at_eof()
+    busy.write(LIVE[10:])
+    assert b" 200 " in await busy_reader.readuntil(b"\r\n")
+    for each in (busy, writer, *(w for _, w, _ in idle)):
+        each.close()
+        await each.wait_closed()
+
+
+async def live_again(connected: tuple[Any, Any, bytes]) -> None:
+    """Another request on a connection whose first answer's line was read."""
+    reader, writer, _ = connected
+    await reader.readuntil(b"}")
+    writer.write(LIVE)
+    await reader.readuntil(b"}")

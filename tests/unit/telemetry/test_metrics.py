@@ -78,3 +78,37 @@ def test_in_flight_is_read_at_the_scrape() -> None:
     metrics = Metrics(("a",))
     metrics.in_flight = 3
     assert samples(metrics)["nearway_requests_in_flight"] == 3
+
+
+def test_refusals_by_reason_and_class() -> None:
+    metrics = Metrics(("a",))
+    for reason, number in (("waiting", "3"), ("waiting", "3"), ("fair_share", "2")):
+        metrics.shed(reason, number)
+    metrics.bodies_bytes, metrics.connections_refused = 77, 2
+    told = samples(metrics)
+    assert told['nearway_refused_total{class="3",reason="waiting"}'] == 2
+    assert told['nearway_refused_total{class="2",reason="fair_share"}'] == 1
+    assert told["nearway_bodies_bytes"] == 77
+    assert told["nearway_connections_refused_total"] == 2
+    assert metrics.shed_counts() == {"fair_share": {"2": 1}, "waiting": {"3": 2}}
+
+
+def test_other_centers_in_the_rows_keep_every_count() -> None:
+    metrics = Metrics(["a", "b", "c"])
+    for row in (0, 1, 1, 2):
+        metrics.decided(row, 0.1, 1)
+    metrics.take_centers(["c", "new"])
+    metrics.decided(1, 0.1, 1)
+    metrics.decided(2, 0.1, 2)  # a retry of a request that began before
+    picks = picks_of(metrics)
+    assert picks == {"a": 1, "b": 2, "c": 1, "new": 1}
+    assert metrics.requests_begun == 5
+    metrics.take_centers(["b", "c", "new", "a"])
+    assert picks_of(metrics) == picks
+    metrics.decided(0, 0.1, 1)
+    assert picks_of(metrics)["b"] == 3
+
+
+def picks_of(metrics: Metrics) -> dict[str, int]:
+    family = next(f for f in metrics.families() if f.name == "nearway_center_picks")
+    return {s.labels["center"]: int(s.value) for s in family.samples if s.name.endswith("_total")}

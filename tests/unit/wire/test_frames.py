@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from struct import pack
@@ -176,6 +177,29 @@ def test_frames_before_the_wrong_one_are_read_and_nothing_follows_it() -> None:
     with pytest.raises(ProtocolError):
         next(feed)
     assert list(reader.feed(encode(frames.Cancel(2)))) == []
+
+
+def test_a_frame_that_comes_byte_by_byte_takes_no_more_room_than_its_bytes() -> None:
+    reader = FrameReader()
+    list(reader.feed(SAID))
+    wire = encode(REQUEST, bytes(200_000))
+    tracemalloc.start()
+    try:
+        found = [pair for at in range(len(wire)) for pair in reader.feed(wire[at : at + 1])]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [(REQUEST, bytes(200_000))]
+    assert peak < 5 * len(wire)
+    assert not reader.partial
+
+
+def test_it_tells_whether_a_frame_has_begun() -> None:
+    reader = FrameReader()
+    list(reader.feed(SAID[:5]))
+    assert reader.partial
+    list(reader.feed(SAID[5:]))
+    assert not reader.partial
 
 
 def only_refused(wire: bytes) -> None:

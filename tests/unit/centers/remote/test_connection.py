@@ -72,6 +72,23 @@ async def test_cut_at_every_byte_it_is_the_same_event(
         assert (event.payload, event.head_bytes, event.report.service_ms) == (b"hello", 3, 1.0)
 
 
+async def test_a_head_cut_where_its_rest_is_as_long_as_a_body_is_not_remembered(
+    serve: Any, reach: Any, ok: Any
+) -> None:
+    answer, cut = ok(b"{}"), len(b"HTTP/")  # three bytes, and as many more as the body has
+
+    async def handler(peer: Any) -> None:
+        for _ in range(3):
+            await peer.request()
+            await peer.say(answer[:cut], answer[cut:])
+
+    center = await reach((await serve(handler)).url)
+    for _ in range(3):
+        event = await center.answer()
+        assert isinstance(event, Whole)
+        assert event.payload == b"{}"
+
+
 async def test_chunked_cut_at_every_byte_is_the_same_body(serve: Any, reach: Any) -> None:
     cuts = list(range(1, len(CHUNKED)))
 

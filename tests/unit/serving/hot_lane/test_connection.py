@@ -10,10 +10,13 @@ import pytest
 
 from gateway.api import Report
 from gateway.centers.port import Answered, Chunk, Head
-from gateway.serving.app import KEEPALIVE_S, LINGER_S
+from gateway.config.settings import Server
+from gateway.serving.app import LINGER_S
 from gateway.serving.hot_lane.connection import READ_AHEAD_BYTES_MAX, is_reset
 
-PATIENCE_S = 30.0
+KEEPALIVE_S = Server().idle_timeout_s
+PATIENCE_S = Server().body_timeout_s
+HEAD_S = Server().head_timeout_s
 
 
 def statuses(wire: Any) -> list[bytes]:
@@ -55,13 +58,13 @@ async def test_empty_lines_are_no_sign_of_life(bench: Any) -> None:
     assert wire.closed
 
 
-@pytest.mark.parametrize("cut", [5, -3])
+@pytest.mark.parametrize(("cut", "bound_s"), [(5, HEAD_S), (-3, PATIENCE_S)])
 async def test_what_comes_too_slowly_is_408(
-    bench: Any, request_of: Any, turns: Any, cut: int
+    bench: Any, request_of: Any, turns: Any, cut: int, bound_s: float
 ) -> None:
     wire = bench.wire()
     wire.feed(request_of(b"0123456789")[:cut])
-    bench.advance(PATIENCE_S - 1)
+    bench.advance(bound_s - 1)
     assert wire.written == b""
     assert bench.front.metrics.in_flight == (cut < 0)
     bench.advance(2.0)

@@ -191,7 +191,9 @@ class Counting:
 
 def cache() -> tuple[HeadCache, Counting]:
     counting = Counting()
-    return HeadCache(counting, trusted=True), counting  # type: ignore[arg-type]  # a stand-in
+    made = HeadCache(trusted=True)
+    made.take(counting)  # type: ignore[arg-type]  # a stand-in
+    return made, counting
 
 
 def test_a_head_is_read_once() -> None:

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from gateway.serving.hot_lane import HotLane
-from gateway.serving.hot_lane.lane import STARTS_KEPT, SWEEP_S, SWEPT_AT_ONCE
+from gateway.serving.hot_lane.lane import STARTS_KEPT
+from gateway.serving.sweep import SWEEP_S, SWEPT_AT_ONCE
 
 
 class Clockwork:
@@ -86,11 +87,12 @@ async def test_an_untrusted_peer_does_not_profit_from_what_a_trusted_one_sent(
 
 
 async def test_how_heads_begin_is_kept_within_bounds(bench: Any) -> None:
-    first = bench.lane.start_of(0, "application/json", 200)
-    assert bench.lane.starts[0, "application/json", 200] == first
+    heads = bench.lane.heads_out
+    first = bench.lane.start_of(heads, 0, "application/json", 200)
+    assert heads.starts[0, "application/json", 200] == first
     for number in range(STARTS_KEPT + 5):
-        bench.lane.start_of(0, f"x/{number}", 200)
-    assert len(bench.lane.starts) <= STARTS_KEPT
+        bench.lane.start_of(heads, 0, f"x/{number}", 200)
+    assert len(heads.starts) <= STARTS_KEPT
 
 
 async def test_it_counts_what_is_under_way(make_bench: Any, request_of: Any) -> None:

@@ -234,7 +234,7 @@ async def test_every_admission_is_followed_by_its_end(
     first.feed(request_of())
     second.feed(request_of())
     ((head, body),) = answers(second)
-    assert head.startswith(b"HTTP/1.1 429 ")
+    assert head.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: 1" in head
     assert "in_flight_max" in json.loads(body)["error"]
     assert bench.front.metrics.in_flight == 1

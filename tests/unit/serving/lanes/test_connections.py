@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -172,10 +173,8 @@ async def test_a_client_that_does_not_read_pauses_the_center(
 
 
 async def test_no_request_is_begun_for_a_client_that_does_not_read(
-    opened: Any, request_of: Any, lane: str
+    opened: Any, request_of: Any
 ) -> None:
-    if lane == "aiohttp":
-        pytest.skip("aiohttp begins them and keeps their answers")
     door = await opened()
     door.front.ports[0].script = lambda one: one.answer(BIG * 10)
     client = await door.client(receive_bytes=4096)
@@ -274,17 +273,51 @@ async def test_a_body_that_comes_too_slowly_is_408(opened: Any, request_of: Any)
     assert door.front.metrics.in_flight == 0
 
 
-async def test_a_head_that_comes_too_slowly_is_408(opened: Any, request_of: Any, lane: str) -> None:
-    if lane == "aiohttp":
-        pytest.skip("aiohttp waits for a head as long as for the next request")
-    door = await opened(attempts={"deadline_ms": 60.0})
+async def test_a_head_that_comes_too_slowly_is_408(opened: Any, request_of: Any) -> None:
+    door = await opened(server={"head_timeout_s": 0.06})
     client = await door.client()
     for byte in request_of()[:20]:
         client.send(bytes([byte]))
         await asyncio.sleep(0.001)
     told = await client.answer()
     assert (told.status, told.fields["connection"]) == (408, "close")
+    assert "server.head_timeout_s" in json.loads(told.body)["error"]
     assert await client.rest() == b""
+
+
+async def test_a_head_behind_a_request_is_no_less_bounded(opened: Any, request_of: Any) -> None:
+    door = await opened(server={"head_timeout_s": 0.06})
+    client = await door.client()
+    client.send(request_of() + request_of()[:20])
+    assert (await client.answer()).status == 200
+    client.send(request_of()[20:22])
+    assert (await client.answer()).status == 408
+
+
+async def test_who_idles_is_let_go_whatever_it_asked_before(opened: Any, request_of: Any) -> None:
+    door = await opened(server={"head_timeout_s": 0.01, "idle_timeout_s": 0.3})
+    client, silent_one = await door.client(), await door.client()
+    for _ in range(2):
+        client.send(request_of(b"x" * 300_000))
+        assert (await client.answer()).status == 200
+    assert await client.rest() == b""
+    assert await silent_one.rest() == b""
+    await until(lambda: door.door.connections == 0)
+    assert door.door.connections == 0
+
+
+async def test_who_never_reads_is_let_go(opened: Any, request_of: Any) -> None:
+    door = await opened(server={"unread_timeout_s": 0.05})
+    client = await door.client(receive_bytes=4096)
+    client.writer.transport.pause_reading()
+    door.front.ports[0].script = lambda started: started.answer(BIG * 40)
+    client.send(request_of() * 4)
+    async with asyncio.timeout(10):
+        while door.door.connections == 0 or not door.front.ports[0].started:
+            await asyncio.sleep(0.01)
+        while door.door.connections:
+            await asyncio.sleep(0.05)
+    assert door.front.metrics.in_flight == 0
 
 
 async def test_a_refused_body_is_read_and_the_connection_goes_on(
@@ -299,7 +332,7 @@ async def test_a_refused_body_is_read_and_the_connection_goes_on(
     data = request_of(b"z" * 200_000)
     second.send(data[:1000])
     told = await second.answer()
-    assert (told.status, told.fields["retry-after"]) == (429, "1")
+    assert (told.status, told.fields["retry-after"]) == (503, "1")
     started[0].answer()
     assert (await first.answer()).status == 200
     second.send(data[1000:])

@@ -1,0 +1,94 @@
+"""The rules of hedging: when a second copy of a request is worth sending, and who pays for it.
+
+Pure: no clock and no I/O; one object is shared by all exchanges of a process.
+
+A request that has waited longer than nearly all of its kind may be sent once more, to another
+zone; the first answer counts and the other copy is called back (Dean and Barroso, "The Tail at
+Scale", CACM 56(2), 2013: the p99.9 of a BigTable read fell from 1 800 to 74 ms for 2 % more
+requests). Three rules keep that cheap:
+
+* *A hard share.* Each request earns ``share`` of a copy and a copy costs a whole one, so there
+  are never more copies than ``share`` of the requests. What is earned is kept up to
+  ``KEPT_MAX``, or a quiet hour would pay for a storm.
+* *It must be able to help.* The copy has to be back before the deadline, and before the time
+  in which nearly all attempts like the first are back by themselves (``LAST_QUANTILE``), unless
+  the first has taken longer than that already.
+* *It tunes itself.* The delay is a quantile of what the attempt is predicted to take, times
+  ``stretch``. When fewer than a fifth of the last copies won, the stretch doubles; while copies
+  are asked for that nobody paid for it creeps up, so the share goes to the slowest requests;
+  while there is plenty it creeps back to 1.
+"""
+
+from __future__ import annotations
+
+KEPT_MAX = 10.0
+LAST_QUANTILE = 0.999
+JUDGED_AFTER = 50
+WIN_SHARE_MIN = 0.2
+STRETCH_MAX = 8.0
+STRETCH_UP = 1.02
+STRETCH_DOWN = 0.98
+
+OUTRUN = "outrun"
+"""The reason in the outcome of an attempt called back because another was faster."""
+
+
+def can_help(
+    elapsed_ms: float, second_ms: float, remaining_ms: float, first_q999_ms: float
+) -> bool:
+    """Whether a copy predicted to take ``second_ms`` can still be of use.
+
+    ``elapsed_ms``: how long the first has taken; ``remaining_ms``: until the deadline;
+    ``first_q999_ms``: what an attempt like the first takes at most, but for one in a thousand.
+    """
+    if second_ms > remaining_ms:
+        return False
+    return elapsed_ms >= first_q999_ms or elapsed_ms + second_ms <= first_q999_ms
+
+
+class Hedging:
+    """The budget of copies, and after how long one is sent.
+
+    ``share``: copies for each request, 0 for none at all; ``quantile``: of the attempt's
+    predicted time, after which it is looked at; 0 where there are no copies.
+    """
+
+    __slots__ = ("_earned_for", "_judged", "_won", "kept", "quantile", "share", "stretch")
+
+    def __init__(self, share: float, quantile: float, begun: int = 0) -> None:
+        """``begun``: requests that another budget has been earned by already."""
+        self.share = share
+        self.quantile = quantile if share > 0.0 else 0.0
+        self.kept = 0.0
+        self.stretch = 1.0
+        self._earned_for = begun
+        self._judged = 0
+        self._won = 0
+
+    def delay_ms(self, quantile: float, quantile_ms: float) -> float:
+        """How long the first attempt is waited for; ``quantile_ms``: what it may take at most
+        with probability ``quantile``. Only the first look is put off by the stretch."""
+        return quantile_ms if quantile >= LAST_QUANTILE else quantile_ms * self.stretch
+
+    def take(self, requests: int) -> bool:
+        """A copy is sent, or (False) nobody has paid for it. ``requests`` so far, in all."""
+        earned = self.kept + self.share * (requests - self._earned_for)
+        self._earned_for = requests
+        self.kept = kept = min(earned, KEPT_MAX)
+        if kept < 1.0:
+            self.stretch = min(self.stretch * STRETCH_UP, STRETCH_MAX)
+            return False
+        if kept > 0.5 * KEPT_MAX:
+            self.stretch = max(self.stretch * STRETCH_DOWN, 1.0)
+        self.kept = kept - 1.0
+        return True
+
+    def ended(self, *, won: bool) -> None:
+        """A copy brought the answer, or did not."""
+        self._won += won
+        self._judged += 1
+        if self._judged < JUDGED_AFTER:
+            return
+        if self._won < WIN_SHARE_MIN * self._judged:
+            self.stretch = min(self.stretch * 2.0, STRETCH_MAX)
+        self._judged = self._won = 0

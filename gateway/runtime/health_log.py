@@ -1,0 +1,35 @@
+"""A line in the log whenever a center's health changes: what an operator greps for first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from gateway.fleet import Fleet
+
+log = logging.getLogger("nearway.health")
+LINES_MAX = 20
+"""Of one look; a region that goes dark is told as so many more."""
+
+
+class HealthLog:
+    """Compares the stages of now with those of the last look."""
+
+    def __init__(self, centers: Sequence[str]) -> None:
+        self.centers = centers
+        self._stages = ["ok"] * len(centers)
+
+    def look(self, fleet: Fleet) -> None:
+        """Tell what has changed."""
+        stages = fleet.stages()
+        if stages == self._stages:
+            return
+        before, self._stages = self._stages, stages
+        changed = [row for row, stage in enumerate(stages) if stage != before[row]]
+        for row in changed[:LINES_MAX]:
+            why = fleet.why(row)
+            level = logging.WARNING if stages[row] == "ejected" else logging.INFO
+            told = f"{stages[row]}{': ' if why else ''}{why}"
+            log.log(level, "center %s is %s (was %s)", self.centers[row], told, before[row])
+        if len(changed) > LINES_MAX:
+            log.warning("and %d more centers changed", len(changed) - LINES_MAX)

@@ -1,0 +1,310 @@
+"""The tries of one exchange: begun, watched, hedged, given up, ended, followed by others.
+
+Theory of operation. A ``Try`` is open from its commit until ``_close``, the only place where
+``router.ended`` is called, and deaf afterwards. One try is open, or two while a copy races the
+first. ``Deadlines`` looks at an open try when it may be
+
+* slower than nearly all of its kind: a copy is sent to another zone, if that can help and is
+  paid for (``hedges``, ``gateway.routing.hedging``);
+* silent for longer than ``attempt_timeout_ms`` grants: it is given up when another may follow,
+  paid from the budget all exchanges share;
+* at the deadline: it is over for all.
+
+When one is looked at late the loop was held up, and answers may lie there unread: it is given as
+long again as that was late, once.
+
+``Exchange`` says what is done with answers and errors.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from math import inf
+
+from gateway.api import Decision, NearwayError, Report, RequestError
+from gateway.api.outcome import Ending
+from gateway.centers.port import Event, Whole
+from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
+from gateway.routing.hedging import LAST_QUANTILE, OUTRUN
+from gateway.serving.arrival import Arrival, Collaborators
+from gateway.serving.hedges import hedge_of
+from gateway.serving.tries import (
+    Try,
+    budget_spent,
+    deadline_error,
+    in_a_list,
+    nobody_answered,
+    silent_error,
+    too_late,
+    waiting_for,
+)
+
+LATE_TIMER_S = 0.005
+
+
+class Attempting(ABC):
+    """What an exchange knows of its tries. ``decision``: of the try that answered, or the last."""
+
+    __slots__ = (
+        "_arrival",
+        "_failures",
+        "_hedge",
+        "_timeouts",
+        "_tries",
+        "_try",
+        "_with",
+        "decision",
+    )
+
+    def __init__(self, collaborators: Collaborators, arrival: Arrival) -> None:
+        self._with = collaborators
+        self._arrival = arrival
+        self._try: Try | None = None
+        self._hedge: Try | None = None
+        self._tries = 0
+        self._timeouts = 0
+        self._failures: list[str] = []
+        self.decision: Decision | None = None
+
+    # ---- what is done with answers and errors ----------------------------------------------
+
+    @property
+    @abstractmethod
+    def _streaming(self) -> bool:
+        """Has the client seen a byte of the answer?"""
+
+    @abstractmethod
+    def hear(self, this: Try, event: Event) -> None:
+        """An event of an open try."""
+
+    @abstractmethod
+    def hear_whole(self, this: Try, whole: Whole) -> None:
+        """An open try is answered in one event."""
+
+    @abstractmethod
+    def _forget_answer(self) -> None:
+        """What was heard of a try that failed is worth nothing."""
+
+    @abstractmethod
+    def _fail(self, error: NearwayError) -> None:
+        """There is no answer."""
+
+    # ---- one try after the other, or beside it ---------------------------------------------
+
+    def _start(self, decision: Decision, now: float, *, paid: bool = False) -> None:
+        with_, arrival, center = self._with, self._arrival, decision.center
+        with_.router.commit(decision, now)
+        self.decision = decision
+        self._tries += 1
+        this = self._try = Try(self, decision, now, paid=paid)
+        if not paid and decision.runner_up >= 0:
+            this.hedge_at = with_.hedging.quantile
+        this.call = with_.ports[center].start(arrival, this.hear)
+        with_.deadlines.add(self._look_s(this), this)
+        with_.metrics.decided(center, (with_.clock() - now) * 1e3, self._tries)
+        if with_.router.asks_probes and with_.probing is not None:
+            with_.probing.ask(arrival.vantage, now)
+
+    def _look_s(self, this: Try) -> float:
+        """When the try is looked at first.
+
+        With time enough for another one, no patience is shorter than the floor, and nearly all
+        tries are over by then: how long it really is will be worked out when somebody looks.
+        """
+        floor_s = self._with.attempts.timeout_ms * 1e-3
+        if this.decision.runner_up_ms == inf:
+            return self._arrival.deadline_s  # nobody else to try
+        look_s = this.started_s + floor_s
+        if look_s + this.decision.runner_up_ms * 1e-3 >= self._arrival.deadline_s:
+            look_s = self._due_s(this)
+        if this.hedge_at:
+            hedge_s = this.started_s + this.decision.predicted_ms * 1e-3
+            if hedge_s < look_s:
+                return hedge_s
+        return look_s
+
+    def _patience_s(self, this: Try) -> float:
+        """How long the attempt may be silent before another center is tried."""
+        with_, decision = self._with, this.decision
+        attempts = with_.attempts
+        timeout_ms = attempt_timeout_ms(
+            (self._arrival.deadline_s - this.started_s) * 1e3,
+            decision.runner_up_ms if self._tries < attempts.max else inf,
+            with_.router.quantile_ms(decision, QUANTILE),
+            floor_ms=attempts.timeout_ms,
+            timeouts=self._timeouts,
+        )
+        return timeout_ms / 1e3
+
+    def _due_s(self, this: Try) -> float:
+        """When the open try's time is over: silence or the deadline, whichever is first."""
+        if this.patience_s is None:
+            this.patience_s = self._patience_s(this)
+        silent_s = this.heard_s + this.patience_s
+        deadline_s = self._arrival.deadline_s
+        return silent_s if silent_s < deadline_s else deadline_s
+
+    def out_of_patience(self, this: Try) -> None:
+        """The open try is due."""
+        now = self._with.clock()
+        due_s = self._due_s(this)
+        if now >= self._arrival.deadline_s:
+            self._expire(this, now)
+        elif this.hedge_at and self._look_at_hedge(this, due_s, now):
+            return
+        elif now < due_s:
+            self._wait_until(this, due_s)
+        elif now - due_s > LATE_TIMER_S and not this.late_once:
+            this.late_once = True
+            self._wait_until(this, now + (now - due_s))
+        elif not self._streaming and not self._with.retries.room(self._with.metrics.in_flight):
+            self._with.metrics.retry_refused()
+            this.patience_s = 2.0 * (this.patience_s or 0.0)
+            self._wait_until(this, self._due_s(this))
+        else:
+            self._give_up(this, now)
+
+    def _expire(self, this: Try, now: float) -> None:
+        """The deadline has come; a hedge is as late as the first."""
+        name = self._with.centers[this.decision.center]
+        error = deadline_error(self._arrival, self._failures, waiting_for(this, name, now))
+        this.call.cancel()
+        self._close(this, "error", None, error.reason, now)
+        if self._try is not None:
+            self._expire(self._try, now)
+        else:
+            self._fail(error)
+
+    def _look_at_hedge(self, this: Try, due_s: float, now: float) -> bool:
+        """The try may be slower than nearly all. True: it is looked at again by itself."""
+        with_, quantile = self._with, this.hedge_at
+        hedge_s = inf
+        if this.heard_s == this.started_s and self._tries < with_.attempts.max:
+            quantile_ms = with_.router.quantile_ms(this.decision, quantile)
+            hedge_s = this.started_s + with_.hedging.delay_ms(quantile, quantile_ms) * 1e-3
+        if hedge_s >= due_s:
+            this.hedge_at = 0.0
+            return False
+        if now < hedge_s:
+            self._wait_until(this, hedge_s)
+            return True
+        if now - hedge_s > LATE_TIMER_S and not this.hedge_late_once:
+            this.hedge_late_once = True
+            self._wait_until(this, now)  # what lies there unread is read before
+            return True
+        decision = hedge_of(with_, this, self._arrival.deadline_s, now)
+        if decision is None and quantile < LAST_QUANTILE:
+            this.hedge_at = LAST_QUANTILE
+            return self._look_at_hedge(this, due_s, now)
+        this.hedge_at = 0.0
+        if decision is not None:
+            self._start_hedge(decision, now)
+            this.patience_s = None  # the copy may have been the last try there is
+        return False
+
+    def _start_hedge(self, decision: Decision, now: float) -> None:
+        """A second copy, beside the try that is open."""
+        with_ = self._with
+        with_.router.commit(decision, now)
+        self._tries += 1
+        this = self._hedge = Try(self, decision, now, hedges=True)
+        this.call = with_.ports[decision.center].start(self._arrival, this.hear)
+        with_.deadlines.add(self._due_s(this), this)
+        with_.metrics.hedged(decision.center)
+
+    def _wait_until(self, this: Try, due_s: float) -> None:
+        deadline_s = self._arrival.deadline_s
+        self._with.deadlines.add(min(due_s, deadline_s), this)
+
+    def _give_up(self, this: Try, now: float) -> None:
+        """Cut off a silent try."""
+        this.call.cancel()
+        name = self._with.centers[this.decision.center]
+        error = silent_error(name, (now - this.heard_s) * 1e3)
+        self._timeouts += 1
+        self._close(this, "error", None, TIMED_OUT, now)
+        self._failed(this, error, now)
+
+    def _close(
+        self, this: Try, ending: Ending, report: Report | None, reason: str, now: float
+    ) -> float:
+        """The one place where a try ends; returns how long it took, ms."""
+        this.open = False
+        # Neither the center's side nor the deadlines keep this exchange and its body alive.
+        del this.call, this.exchange
+        if this.paid:
+            self._with.retries.release()
+        if this.hedges:
+            won = ending == "answer"
+            self._with.hedging.ended(won=won)
+            self._with.metrics.hedge_ended(won=won)
+        if this is self._try:
+            self._try = self._hedge
+        self._hedge = None
+        outcome = this.outcome(ending, report, reason, now)
+        self._with.router.ended(outcome)
+        self._with.metrics.attempt_ended(ending, outcome.predicted_ms, outcome.attempt_ms)
+        return outcome.attempt_ms
+
+    def _call_back(self, this: Try, reason: str, now: float) -> None:
+        """Its answer is not wanted any more."""
+        this.call.cancel()
+        self._close(this, "cancelled", None, reason, now)
+
+    def _outrun(self, winner: Try, now: float) -> None:
+        """The winner has been heard of: the other one is called back."""
+        self.decision = winner.decision
+        loser = self._try if self._hedge is winner else self._hedge
+        assert loser is not None
+        self._call_back(loser, OUTRUN, now)
+
+    def _failed(self, this: Try, error: NearwayError, now: float) -> None:
+        """Try another center when that may help and nothing has been sent."""
+        other = self._try
+        if self._streaming or not error.another_center_may_help:
+            if other is not None:
+                self._call_back(other, OUTRUN, now)
+            self._fail(error)
+            return
+        self._failures.append(in_a_list(error))
+        if other is not None:  # it goes on alone
+            other.decision.tried = (*other.decision.tried, this.decision.center)
+            return
+        self._forget_answer()
+        try:
+            decision = self._retry(this.decision, now)
+        except NearwayError as last:  # what was wrong with the request is the better answer
+            self._fail(error if isinstance(error, RequestError) else last)
+        else:
+            self._start(decision, now, paid=True)
+
+    def _retry(self, failed: Decision, now: float) -> Decision:
+        """Another decision, paid from the budget. Raises what the client is told instead."""
+        with_, failures = self._with, self._failures
+        attempts = with_.attempts
+        remaining_ms = (self._arrival.deadline_s - now) * 1e3
+        another_ms = failed.runner_up_ms
+        if another_ms == inf:
+            another_ms = 0.0  # the router knows best whether and why nobody is left
+        if not may_retry(
+            another_may_help=True,
+            bytes_sent=self._streaming,
+            tries=self._tries,
+            tries_max=attempts.max,
+            remaining_ms=remaining_ms,
+            predicted_ms=another_ms,
+        ):
+            if self._tries >= attempts.max and remaining_ms > 0.0:
+                raise nobody_answered(self._tries, attempts.max, failures)
+            late = too_late(remaining_ms, another_ms) if remaining_ms > 0.0 else None
+            raise deadline_error(self._arrival, failures, late)
+        try:
+            decision = with_.router.next(failed, now)
+        except NearwayError as error:
+            failures.append(in_a_list(error))
+            raise nobody_answered(self._tries, attempts.max, failures) from error
+        if not with_.retries.take(with_.metrics.in_flight):
+            with_.metrics.retry_refused()
+            failures.append(budget_spent(with_.retries.in_flight))
+            raise nobody_answered(self._tries, attempts.max, failures)
+        return decision

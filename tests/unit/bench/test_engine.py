@@ -1,0 +1,46 @@
+"""The engine's bench: what it claims, and that its rig serves what it measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.engine.claims import verdicts
+from bench.engine.models import MLP, write_mlp
+from bench.engine.run import Rig, measure
+from gateway.engine import ModelRepository
+
+
+def row(**figures: float) -> dict[str, float]:
+    usual = {"center_over_us": 15.0, "engine_share": 0.9, "center_share": 0.95}
+    return {**usual, "batch": 1, "bare_us": 500.0, **figures}
+
+
+def test_claims_are_judged_and_what_was_not_measured_is_said() -> None:
+    good = verdicts({"mlp": row(), "mlp-wide": row(batch=4), "slow": row()})
+    assert [line.rsplit(" ", 1)[-1] for line in good] == ["holds"] * 3
+    bad = verdicts(
+        {
+            "mlp": row(center_over_us=26.0, bare_us=5.0),
+            "mlp-wide": row(batch=4, engine_share=0.7),
+            "slow": row(center_share=0.8),
+        }
+    )
+    assert all(line.endswith("DOES NOT HOLD") for line in bad)
+    assert all(line.endswith("not measured") for line in verdicts({}))
+
+
+def test_every_arm_of_the_rig_runs(tmp_path: Path) -> None:
+    write_mlp(tmp_path, *MLP)
+    repository = ModelRepository([tmp_path], tensor_elements_max=1_000_000)
+    repository.scan()
+    rig = Rig(repository, MLP[0])
+    assert rig.memory_bytes > 0
+    call, size = rig.bare(4)
+    (answer,) = call()  # type: ignore[misc]  # the session's outputs
+    assert np.shape(answer) == (size, 8)
+    many, size = rig.engine_many()
+    assert len(many()) == size  # type: ignore[arg-type]  # one part a request
+    taken = measure({"one": rig.engine_one(), "center": rig.center_arm(3)}, rounds=2)
+    assert all(len(values) == 2 and min(values) >= 0.0 for values in taken.values())

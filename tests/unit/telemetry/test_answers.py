@@ -1,0 +1,73 @@
+"""A ring of answers, and what is read from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.telemetry.answers import KEPT, RecentAnswers, joined, wilson
+
+
+def filled(*rows: tuple[float, int, int, float]) -> RecentAnswers:
+    answers = RecentAnswers()
+    for at_s, vantage, center, network_ms in rows:
+        answers.add(at_s, vantage, center, 0.5, network_ms, 0.25, 0.25)
+    return answers
+
+
+def test_nothing_is_known_of_nothing() -> None:
+    window = RecentAnswers().since(0.0)
+    assert window.by_origin(10.0) == []
+    assert window.flows(3) == []
+    assert window.by_second(1.0, 2) == [{"answers": 0}, {"answers": 0}]
+    assert window.histogram(np.array([0.0, 10.0])) == [0, 0]
+
+
+def test_shares_flows_and_seconds() -> None:
+    answers = filled((1.0, 7, 0, 4.0), (2.0, 7, 1, 20.0), (2.1, 5, 1, 8.0), (2.2, 7, 1, 6.0))
+    window = answers.since(0.0)
+    assert [(row["vantage"], row["answers"], row["share"]) for row in window.by_origin(10.0)] == [
+        (5, 1, 1.0),
+        (7, 3, pytest.approx(2 / 3)),
+    ]
+    flows = {(row["vantage"], row["center"]): row for row in window.flows(3)}
+    assert {pair: row["answers"] for pair, row in flows.items()} == {
+        (5, 1): 1,
+        (7, 0): 1,
+        (7, 1): 2,
+    }
+    assert flows[7, 1]["p50_ms"] == pytest.approx(14.0)
+    seconds = window.by_second(2.5, 2)
+    assert [row["answers"] for row in seconds] == [1, 3]
+    assert seconds[1]["parts"]["network"] == pytest.approx(34 / 3)
+    assert window.histogram(np.array([0.0, 10.0, 20.0])) == [3, 0, 1]
+    assert len(answers.since(2.05).at_s) == 2
+
+
+def test_only_the_last_are_kept() -> None:
+    answers = RecentAnswers()
+    for number in range(KEPT + 10):
+        answers.add(float(number), 0, 0, 1.0, 1.0, 1.0, 1.0)
+    window = answers.since(0.0)
+    assert len(window.at_s) == KEPT
+    assert window.at_s[0] == 10.0
+    assert (np.diff(window.at_s) > 0).all()
+
+
+@given(st.integers(1, 1000), st.floats(0, 1))
+def test_an_interval_holds_its_share(count: int, share: float) -> None:
+    low, high = wilson(share, count)
+    assert 0.0 <= low <= share + 1e-9
+    assert share - 1e-9 <= high <= 1.0
+    assert wilson(0.5, 0) == (0.0, 1.0)
+
+
+def test_what_several_processes_tell_is_one_window_in_order() -> None:
+    one, other = filled((1.0, 7, 0, 4.0), (3.0, 7, 1, 20.0)), filled((2.0, 5, 1, 8.0))
+    told = [answers.rows_since(0.0).tobytes() for answers in (one, other)]
+    window = joined(told)
+    assert window.at_s.tolist() == [1.0, 2.0, 3.0]
+    assert window.vantage.tolist() == [7, 5, 7]
+    assert len(joined([]).at_s) == 0
