@@ -325,9 +325,10 @@ def check_in_service(fleet: Fleet, row: int) -> None:
     if condition.draining:
         raise InvariantBroken("ejection", f"center {row} is chosen, and drains")
     if condition.stage == "ejected":
-        standing = sum(1 for it in health.conditions if it.stage != "ejected" and not it.draining)
-        asked = sum(1 for it in health.conditions if not it.draining)
-        if condition.cause == "refused" or 2 * standing >= asked:
+        asked = [it for it in health.conditions if not it.draining]
+        standing = sum(it.stage != "ejected" for it in asked)
+        panic = 2 * standing < len(asked) or not any(it.stage == "ok" for it in asked)
+        if condition.cause == "refused" or not panic:
             raise InvariantBroken(
                 "ejection", f"center {row} is chosen, and was ejected ({condition.cause})"
             )

@@ -80,7 +80,7 @@ def test_every_kind_has_its_one_answer(plant: Any) -> None:
 
 def test_readings_are_judged_by_their_limits(plant: Any, training_module: Modules) -> None:
     limits = {limit.quantity: limit for limit in training_module("industry_chat_facts").LIMITS}
-    judged = [c for c in plant.chats(6000, plant.SPLITS.train[2]) if c.kind == "limit"]
+    judged = [c for c in plant.chats(20000, plant.SPLITS.train[2]) if c.kind == "limit"]
     words = set()
     for chat in judged:
         _, quantity, value = chat.key.split("|")
