@@ -22,11 +22,12 @@ NAME = "cockpit-intent"
 TRAIN_COUNT, HELD_OUT_COUNT = 60_000, 6_000
 WIDTH = 64
 NOTES = (
-    f"{HELD_OUT_COUNT:,} commands none of which was heard in training, nor were the made-up "
-    "names in them. F1 counts a slot only if its kind and all its words are right. The naive "
-    "guess names the intent by a naive Bayes rule over the words, and gives every word its most "
-    "frequent tag; both are fitted to the training commands. Labels come from the generator and "
-    "are exact, hence the ceiling, though misheard words put it a little out of reach."
+    f"{HELD_OUT_COUNT:,} commands none of which was heard in training; the made-up names in them "
+    "are unknown words to the model. F1 counts a slot only if its kind and all its words are "
+    "right. The naive guess names the intent by a naive Bayes rule over the words, and gives every "
+    "word its most frequent tag; both are fitted to the training commands. Labels come from the "
+    "generator and are exact, hence the ceiling, though misheard words put it a little out of "
+    "reach."
 )
 
 Span = tuple[int, int, int, int]

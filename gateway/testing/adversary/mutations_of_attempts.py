@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gateway_plugins.filters.healthy import Healthy
 
-from gateway.api import CenterFailed
+from gateway.api import NearwayError
 from gateway.centers.port import Failed
 from gateway.fleet.health import Health
 from gateway.routing import InForce, Router
@@ -118,7 +118,7 @@ def _unbounded(_original: Any) -> Any:
     async def closer_error(self: ModelDoor, error: Any, _decision: Any, arrival: Any) -> Any:
         try:
             await self.check_ready(arrival.query.model, arrival.version)
-        except CenterFailed as closer:
+        except NearwayError as closer:
             return closer
         return error
 
