@@ -10,6 +10,7 @@ import pytest
 from gateway_models import repository
 
 from gateway.api import ConfigError
+from gateway.measure.chaos import answers
 from gateway.measure.chaos.answers import VARIANTS, Checker, KnownAnswers, known_answers
 from gateway.measure.samples import WRONG
 
@@ -95,6 +96,7 @@ def test_a_model_without_a_file(tmp_path: Path) -> None:
         known_answers(tmp_path, "m")
 
 
-def test_a_model_that_answers_all_the_same_is_refused() -> None:
+def test_a_model_that_answers_all_the_same_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "SPREAD", 0.0)
     with pytest.raises(ConfigError, match="the same answer"):
         known_answers(repository(), "rail-inspection")
