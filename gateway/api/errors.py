@@ -43,9 +43,11 @@ class NearwayError(Exception):
 
 
 class RequestError(NearwayError):
-    """The request itself is at fault."""
+    """The request itself is at fault. ``param``: the field; ``code``: a word for a machine."""
 
     http_status = 400
+    param: str | None = None
+    code: str | None = None
 
 
 class InvalidRequest(RequestError):

@@ -15,6 +15,8 @@ from collections import deque
 from random import Random
 
 from gateway.api import Center
+from gateway.centers.language.text_visit import TEXT_ROUTES, TextVisit
+from gateway.centers.language.ways import EmulatedWay
 from gateway.centers.load_meter import LoadMeter
 from gateway.centers.port import Attempt, Call, OnEvent, OnReport
 from gateway.centers.resident_models import ResidentModels
@@ -60,6 +62,9 @@ class EmulatedCenter(ResidentModels):
 
     def start(self, attempt: Attempt, on_event: OnEvent) -> Call:
         """Send ``attempt`` on its way; see ``gateway.centers.port``."""
+        if attempt.route in TEXT_ROUTES:
+            way = EmulatedWay(self.line, self.network.draw_ms(attempt.vantage, self.row))
+            return TextVisit(self, attempt, on_event, way)
         return Visit(self, attempt, on_event)
 
     def probe(self, vantage: int, on_result: OnReport) -> None:

@@ -34,6 +34,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from gateway.api import Center, CenterBusy, CenterDown, NearwayError, Report, RequestError
+from gateway.centers.language.text_visit import TEXT_ROUTES, TextVisit
+from gateway.centers.language.ways import NoWay
 from gateway.centers.load_meter import LoadMeter
 from gateway.centers.local_visit import LocalVisit, Run, expired
 from gateway.centers.port import Attempt, Call, Event, Failed, OnEvent, OnReport
@@ -89,6 +91,8 @@ class LocalCenter(ResidentModels):
 
     def start(self, attempt: Attempt, on_event: OnEvent) -> Call:
         """Note ``attempt`` for the end of this turn; see ``gateway.centers.port``."""
+        if attempt.route in TEXT_ROUTES:
+            return TextVisit(self, attempt, on_event, NoWay(self.call_soon))
         visit = LocalVisit(self, attempt, on_event)
         self.arrive(visit)
         return visit
@@ -158,7 +162,8 @@ class LocalCenter(ResidentModels):
                 if served is None or attempt.model != name or attempt.version != version:
                     name, version = attempt.model, attempt.version
                     served = self.model_for(name, version)
-                request = served.reader.decode(attempt.body, attempt.head_bytes)
+                asked = served.embedder() if attempt.route else served
+                request = asked.reader.decode(attempt.body, attempt.head_bytes)
             except NotYetLoaded:
                 served = None
                 self.engine.when_loaded(name, visit.loaded)
@@ -166,8 +171,8 @@ class LocalCenter(ResidentModels):
             except NearwayError as error:
                 self.fail(visit, error, now)
                 continue
-            form = served.writer.form(request)
-            visit.served, visit.request, visit.form = served, request, form
+            form = asked.writer.form(request)
+            visit.served, visit.request, visit.form = asked, request, form
             visit.rows = rows_of(request.inputs)
             others = alike.get(form)
             if others is None:

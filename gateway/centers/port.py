@@ -24,7 +24,8 @@ class Attempt:
     """One try of one request at one center. The body passes through unread.
 
     ``head_bytes``: length of the JSON head when binary tensors follow it, else None.
-    ``deadline_s`` is an instant of this process's monotonic clock.
+    ``deadline_s`` is an instant of this process's monotonic clock. ``route``: empty for inference
+    as the Open Inference Protocol has it; else one of OpenAI's, as it stands behind ``/v1/``.
     """
 
     request_id: str
@@ -34,6 +35,7 @@ class Attempt:
     body: bytes
     head_bytes: int | None
     deadline_s: float
+    route: str = ""
 
 
 # Events are made for every request, so they are not frozen (see ``gateway.api.outcome``).
@@ -96,12 +98,16 @@ OnReport = Callable[[Report | None], None]
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A line of the repository index: READY, UNAVAILABLE or LOADING, and why."""
+    """A line of the repository index: READY, UNAVAILABLE or LOADING, and why.
+
+    ``speaks``: it reads text, so OpenAI's routes can be asked for it.
+    """
 
     name: str
     version: str
     state: str
     reason: str = ""
+    speaks: bool = False
 
 
 class Call(Protocol):

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from gateway.api import Center, ModelMetadata, NotFound, NotHere
+from gateway.centers.language.places import Places
 from gateway.centers.port import ModelState
 from gateway.centers.served_model import ServedModel
 from gateway.centers.shared_engine import SharedEngine
@@ -25,6 +26,14 @@ class ResidentModels:
         self.center = center
         self.engine = engine
         self._resident: set[str] = set()
+        self._places: Places | None = None
+
+    @property
+    def places(self) -> Places:
+        """Where it continues texts."""
+        if self._places is None:
+            self._places = Places(self.engine.generation)
+        return self._places
 
     def model_for(self, name: str, version: str) -> ServedModel:
         """The loaded model this center serves. Raises NotFound."""
@@ -80,7 +89,8 @@ class ResidentModels:
                 continue
             if state == "READY" and name not in self._resident:
                 state, reason = "UNAVAILABLE", "unloaded"
-            rows.append(ModelState(name, version, state, reason))
+            speaks = self.engine.repository.speaks(name)
+            rows.append(ModelState(name, version, state, reason, speaks))
         return tuple(rows)
 
     async def metadata(self, model: str, version: str) -> ModelMetadata:
@@ -129,4 +139,6 @@ class ResidentModels:
         if model not in self._resident:
             self._refuse_model(model)
         self._resident.remove(model)
+        if self._places is not None:
+            self._places.forget(model)
         self.engine.dropped(model, self.row, self)

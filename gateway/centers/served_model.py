@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Protocol
 
-from gateway.api import NdArray
+from gateway.api import InferRequest, NdArray
+from gateway.centers.language.embedding import embedding_pair
 from gateway.engine import LoadedModel
-from gateway.wire import RequestReader, ResponseWriter
+from gateway.wire import AnswerForm, RequestReader, ResponseWriter
+
+
+class Reader(Protocol):
+    """Bodies to inputs."""
+
+    def decode(self, body: bytes, head_bytes: int | None) -> InferRequest:
+        """Raises InvalidRequest naming the field."""
+
+
+class Writer(Protocol):
+    """Outputs to bodies."""
+
+    def form(self, request: InferRequest) -> AnswerForm:
+        """How the request wants its answer; requests with the same form may share a run."""
+
+    def encode(
+        self, request: InferRequest, form: AnswerForm, arrays: Sequence[NdArray]
+    ) -> tuple[bytes, int | None]:
+        """The payload, and the length of the JSON before binary tensors, if any."""
 
 
 class ServedModel:
     """Made once for a loaded model and shared by the centers of a process."""
 
-    __slots__ = ("model", "reader", "rows_max", "writer")
+    __slots__ = ("_embedder", "model", "reader", "rows_max", "writer")
+
+    reader: Reader
+    writer: Writer
 
     def __init__(self, model: LoadedModel, *, tensor_elements_max: int) -> None:
         self.model = model
+        self._embedder: ServedModel | None = None
         self.rows_max = model.batching.rows_max
         self.reader = RequestReader(
             model.metadata,
@@ -24,6 +49,16 @@ class ServedModel:
             batch_max=model.config.max_batch_size,
         )
         self.writer = ResponseWriter(model.version, model.metadata, model.labels)
+
+    def embedder(self) -> ServedModel:
+        """The same model, with bodies as the embeddings route has them. Raises InvalidField."""
+        if self._embedder is None:
+            reader, writer = embedding_pair(self.model)
+            embedder = ServedModel.__new__(ServedModel)
+            embedder.model, embedder.rows_max, embedder._embedder = self.model, 1, None
+            embedder.reader, embedder.writer = reader, writer
+            self._embedder = embedder
+        return self._embedder
 
     def hold_ms(self, run_ms: float, factor: float, random: Random) -> float:
         """How long a run of ``run_ms`` occupies its slot from its beginning; 0: no longer.

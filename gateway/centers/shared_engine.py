@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from gateway.api import NearwayError, NotFound
 from gateway.centers.served_model import ServedModel
 from gateway.engine import ModelRepository, Runner
+from gateway.engine.generation import GenerationThread
 
 OnResidency = Callable[[str, int, bool, float], None]
 """(model, center row, resident, run_ms): routing must learn of it in the same loop turn."""
@@ -65,6 +66,7 @@ class SharedEngine:
         """``memory_bytes_max`` 0: no bound."""
         self.repository = repository
         self.runner = runner
+        self._generation: GenerationThread | None = None
         self.on_residency = on_residency
         self.on_cold = on_cold
         self.tensor_elements_max = tensor_elements_max
@@ -77,6 +79,13 @@ class SharedEngine:
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._served: dict[str, dict[str, ServedModel]] = {}
         self._residents: Counter[str] = Counter()
+
+    @property
+    def generation(self) -> GenerationThread:
+        """The thread that continues texts, for all centers of the process."""
+        if self._generation is None:
+            self._generation = GenerationThread(self.runner.call_soon_threadsafe)
+        return self._generation
 
     def resident(self, model: str, center: int, home: Home | None = None) -> None:
         """``center`` serves ``model`` from now on. Raises NotFound when it is neither in memory
@@ -203,6 +212,8 @@ class SharedEngine:
             self._again.cancel()
             self._again = None
         self._loader.shutdown(wait=False, cancel_futures=True)
+        if self._generation is not None:
+            self._generation.close()
 
     # ---- changes --------------------------------------------------------------------------
 

@@ -160,7 +160,10 @@ class Visit:
 
     def _read(self) -> None:
         attempt = self.attempt
-        served = self.served = self.center.model_for(attempt.model, attempt.version)
+        served = self.center.model_for(attempt.model, attempt.version)
+        if attempt.route:
+            served = served.embedder()
+        self.served = served
         self.request: InferRequest = served.reader.decode(attempt.body, attempt.head_bytes)
         self.form = served.writer.form(self.request)
 

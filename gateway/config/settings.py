@@ -122,11 +122,13 @@ class Models(Section, frozen=True):
     ``smaller``: by model, the one that answers instead when the deadline is too near for it;
     a model's own ``config.toml`` may name one, too. ``load``: all at the start, or each at its
     first request; then what is in memory may be bounded by ``memory_mb_max``, 0: no bound.
+    ``aliases``: names more at ``/v1``, by alias.
     """
 
     dirs: tuple[str, ...] = ()
     shipped: bool = True
     smaller: dict[str, str] = {}
+    aliases: dict[str, str] = {}
     load: Literal["all", "on_demand"] = "all"
     memory_mb_max: NonNegative = 0.0
     inline_below_ms: NonNegative = 0.1
@@ -151,6 +153,18 @@ class Attempts(Section, frozen=True):
     retries_min: Annotated[int, Meta(ge=0)] = 10
     hedge_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
     hedge_quantile: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+
+
+class OpenAi(Section, frozen=True):
+    """Requests at ``/v1`` that are answered with text.
+
+    ``deadline_ms``: of one whose head says nothing. ``first_byte_ms``: how long an attempt at a
+    stream may be silent before another center is tried; ``silence_ms``: how long once it began.
+    """
+
+    deadline_ms: Positive = 120_000.0
+    first_byte_ms: Positive = 10_000.0
+    silence_ms: Positive = 10_000.0
 
 
 class Admission(Section, frozen=True):
@@ -242,6 +256,7 @@ class Settings(Section, frozen=True):
     fleet: FleetChoice = FleetChoice()
     models: Models = Models()
     attempts: Attempts = Attempts()
+    openai: OpenAi = OpenAi()
     admission: Admission = Admission()
     routing: Routing = Routing()
     policies: dict[str, Policy] = {}

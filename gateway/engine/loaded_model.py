@@ -30,6 +30,7 @@ from gateway.api import (
 )
 from gateway.engine.batch_gain import measure_batching
 from gateway.engine.batching import Batching
+from gateway.engine.generation.language import Language, language_of
 from gateway.engine.model_config import (
     CONFIG_FILE,
     ModelConfig,
@@ -59,7 +60,8 @@ class LoadedModel:
 
     ``run_time`` is measured with the example (or zeros); ``run_ms`` is how long a run occupies
     a slot of a center of speed 1, longer where a service time is declared. ``batching``: how
-    many examples of several requests may run as one. ``labels``: by output name. ``under_way``
+    many examples of several requests may run as one. ``labels``: by output name. ``language``: how
+    it reads and writes text, None when it does not. ``under_way``
     and ``used_s``: requests at centers of this process now, and when the last one came; the
     centers write them.
     """
@@ -74,6 +76,7 @@ class LoadedModel:
         labels: Mapping[str, tuple[str, ...]],
         run_time: RunTime,
         batching: Batching,
+        language: Language | None = None,
     ) -> None:
         self.name = metadata.name
         self.version = version
@@ -84,6 +87,7 @@ class LoadedModel:
         self.path = path
         self.run_time = run_time
         self.batching = batching
+        self.language = language
         self.run_ms = max(run_time.run_ms, config.service.mean_ms if config.service else 0.0)
         self.under_way = 0
         self.used_s = 0.0
@@ -183,13 +187,16 @@ def load_model(
     _check_size(path, opened.inputs, tensor_elements_max)
     labels = read_labels(folder, config, opened.outputs)
     metadata = ModelMetadata(folder.name, versions, PLATFORM, opened.inputs, opened.outputs)
+    language = language_of(folder, opened.inputs, opened.outputs)
     if known is not None:
         warm_up(folder, opened)
         run_time, batching = known.run_time, known.batching
     else:
         run_time, ran = measure_run_time(folder, opened, clock)
         batching = _batching(opened, config, ran, clock)
-    return LoadedModel(version, path, opened, metadata, config, labels, run_time, batching)
+    return LoadedModel(
+        version, path, opened, metadata, config, labels, run_time, batching, language
+    )
 
 
 def _batching(

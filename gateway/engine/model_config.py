@@ -6,6 +6,7 @@
     industry = "steel"         # whose work it does
     scenarios = ["hot metal two hours ahead"]
     smaller = "heat-s"         # a model with the same inputs and outputs that runs sooner
+    context_tokens = 1024      # of a model that continues text: prompt and answer together
 
     [labels]
     state = "labels_state.txt" # output = file, a label a line
@@ -74,6 +75,7 @@ class ModelConfig(Section, frozen=True):
     industry: str = ""
     scenarios: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     smaller: str = ""
+    context_tokens: Annotated[int, Meta(ge=16, le=1_048_576)] = 1024
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     service: Service | None = None
 

@@ -33,6 +33,7 @@ from gateway.engine.cold_models import ColdModel, cold_model
 from gateway.engine.heap import files_bytes, heap_reader, taken_bytes
 from gateway.engine.loaded_model import LoadedModel, Measured, load_model
 from gateway.engine.model_config import ModelConfig
+from gateway.engine.tokenizer import TOKENIZER_FILE
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -274,6 +275,14 @@ class ModelRepository:
                 f"versions here: {', '.join(resident.by_version)}"
             )
         return model
+
+    def speaks(self, name: str) -> bool:
+        """Whether the model reads text: it has a tokenizer beside it."""
+        resident = self._resident.get(name)
+        if resident is not None:
+            return resident.latest.language is not None
+        folder = self._folders.get(name)
+        return folder is not None and (folder / TOKENIZER_FILE).exists()
 
     def state(self, name: str) -> str:
         """READY, LOADING or UNAVAILABLE. A model being reloaded stays READY, and so is one that is

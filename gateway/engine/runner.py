@@ -49,7 +49,7 @@ class Runner:
         self.blocked_count = 0
         self.blocked_ms_max = 0.0
         self._inline_below_ms = inline_below_ms
-        self._call_soon_threadsafe = call_soon_threadsafe
+        self.call_soon_threadsafe = call_soon_threadsafe
         self._clock = clock
         self._closed = False
         self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="nearway-run")
@@ -91,7 +91,7 @@ class Runner:
     ) -> None:
         result = self._timed(model, inputs, outputs)
         try:
-            self._call_soon_threadsafe(on_done, *result)
+            self.call_soon_threadsafe(on_done, *result)
         except RuntimeError:
             return  # the loop is closed: nobody waits for the answer any more
 

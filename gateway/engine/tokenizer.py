@@ -76,6 +76,7 @@ class Tokenizer:
             self._bytes.append(self._bytes[left] + self._bytes[right])
         if len(self._joined) != len(merges):
             raise ValueError("a merge is there twice")
+        self.token_bytes_max: Final = max(map(len, self._bytes))
         self.pad_id: Final = self.special.index(PAD)
         self.begin_id: Final = self.special.index(BEGIN)
         self.end_id: Final = self.special.index(END)

@@ -18,6 +18,7 @@ from gateway.serving.front import Front
 from gateway.serving.infer import InferDoor
 from gateway.serving.models import ModelDoor
 from gateway.serving.oip import ProtocolDoor
+from gateway.serving.openai_door import openai_routes
 from gateway.serving.openapi import document
 from gateway.telemetry import EXPOSITION_CONTENT_TYPE
 
@@ -147,6 +148,7 @@ def _routes(front: Front) -> Iterator[Route]:
     yield "POST", "/v2/repository/index", door.index
     yield "POST", "/v2/repository/models/{model}/load", door.load
     yield "POST", "/v2/repository/models/{model}/unload", door.unload
+    yield from openai_routes(front, models)
     yield "GET", "/metrics", _whole_metrics_handler(front)
     yield "GET", "/openapi.json", _openapi_handler(front)
 

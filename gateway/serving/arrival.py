@@ -131,6 +131,34 @@ class Arrival(Attempt):
         self.request_id = request_id
         self.arrived_s = arrived_s
         self.deadline_s = deadline_s
+        self.route = ""
+
+
+class TextArrival(Arrival):
+    """A request that is answered with text, token by token. Only one center at a time writes it.
+
+    ``first_byte_s``: how long an attempt may be silent before anything came; ``silence_s``: how
+    long afterwards. ``begun_s``: when a stream's head was heard, 0 for none.
+    """
+
+    __slots__ = ("begun_s", "first_byte_s", "silence_s")
+
+    first_byte_s: float
+    silence_s: float
+
+    def __init__(
+        self,
+        query: Query,
+        body: bytes,
+        head_bytes: int | None,
+        version: str,
+        request_id: str,
+        arrived_s: float,
+        deadline_s: float,
+    ) -> None:
+        super().__init__(query, body, head_bytes, version, request_id, arrived_s, deadline_s)
+        self.begun_s = 0.0
+        self.first_byte_s = self.silence_s = deadline_s - arrived_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from gateway.api.outcome import Ending
 from gateway.centers.port import Event, Whole
 from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
 from gateway.routing.hedging import LAST_QUANTILE, OUTRUN
-from gateway.serving.arrival import Arrival, Collaborators
+from gateway.serving.arrival import Arrival, Collaborators, TextArrival
 from gateway.serving.hedges import hedge_of
+from gateway.serving.text_outcome import until_first_token
 from gateway.serving.tries import (
     Try,
     budget_spent,
@@ -97,7 +98,7 @@ class Attempting(ABC):
         self.decision = decision
         self._tries += 1
         this = self._try = Try(self, decision, now, paid=paid)
-        if not paid and decision.runner_up >= 0:
+        if not paid and decision.runner_up >= 0 and type(arrival) is Arrival:
             this.hedge_at = with_.hedging.quantile
         this.call = with_.ports[center].start(arrival, this.hear)
         with_.deadlines.add(self._look_s(this), this)
@@ -126,7 +127,9 @@ class Attempting(ABC):
     def _patience_s(self, this: Try) -> float:
         """How long the attempt may be silent before another center is tried."""
         with_, decision = self._with, this.decision
-        attempts = with_.attempts
+        attempts, arrival = with_.attempts, self._arrival
+        if isinstance(arrival, TextArrival) and decision.runner_up_ms < inf:
+            return arrival.first_byte_s
         timeout_ms = attempt_timeout_ms(
             (self._arrival.deadline_s - this.started_s) * 1e3,
             decision.runner_up_ms if self._tries < attempts.max else inf,
@@ -242,9 +245,12 @@ class Attempting(ABC):
             self._try = self._hedge
         self._hedge = None
         outcome = this.outcome(ending, report, reason, now)
+        attempt_ms = outcome.attempt_ms
+        if ending == "answer" and isinstance(self._arrival, TextArrival):
+            until_first_token(outcome, this, self._arrival.begun_s)
         self._with.router.ended(outcome)
         self._with.metrics.attempt_ended(ending, outcome.predicted_ms, outcome.attempt_ms)
-        return outcome.attempt_ms
+        return attempt_ms
 
     def _call_back(self, this: Try, reason: str, now: float) -> None:
         """Its answer is not wanted any more."""

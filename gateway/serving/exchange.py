@@ -35,7 +35,7 @@ from gateway.api import (
     Report,
 )
 from gateway.centers.port import Answered, Chunk, Event, Failed, Head, Whole
-from gateway.serving.arrival import Answer, Arrival, Collaborators, Parts, Timer
+from gateway.serving.arrival import Answer, Arrival, Collaborators, Parts, TextArrival, Timer
 from gateway.serving.attempting import Attempting
 from gateway.serving.held_answer import HeldAnswer
 from gateway.serving.in_time import in_time
@@ -141,6 +141,8 @@ class Exchange(Attempting):
             if self._hedge is not None:
                 self._outrun(this, this.heard_s)
             self._heard.head = event
+            if isinstance(self._arrival, TextArrival):
+                self._arrival.begun_s = this.heard_s
         elif isinstance(event, Answered):
             self._hear_end(this, event)
         elif isinstance(event, Failed):
@@ -223,7 +225,11 @@ class Exchange(Attempting):
     def _send_first(self) -> None:
         this = self._try
         assert this is not None
-        this.patience_s = self._with.attempts.silence_ms / 1e3
+        arrival = self._arrival
+        if isinstance(arrival, TextArrival):
+            this.patience_s = arrival.silence_s
+        else:
+            this.patience_s = self._with.attempts.silence_ms / 1e3
         self._heard.send(this.decision.center, None)
 
     def _send_rest(self, now: float) -> None:

@@ -301,6 +301,7 @@ class FramesPeer(asyncio.Protocol):
                 body,
                 asked.head_bytes,
                 self._hosted.clock() + asked.budget_ms * 1e-3,
+                asked.route,
             )
             served.call = port.start(attempt, served.hear)
         except NearwayError as error:

@@ -183,8 +183,11 @@ class InferDoor:
 
     # ---- through --------------------------------------------------------------------------
 
+    def _reply(self) -> Reply:
+        return Reply(asyncio.get_running_loop().create_future(), self._body_bytes_max)
+
     async def _exchange(self, request: web.Request, arrival: Arrival) -> web.StreamResponse:
-        reply = Reply(asyncio.get_running_loop().create_future(), self._body_bytes_max)
+        reply = self._reply()
         exchange = Exchange(self._front.collaborators, arrival, reply)
         exchange.begin()
         try:
@@ -237,10 +240,15 @@ class InferDoor:
         if reply.error is None:
             await response.write_eof()
             return response
+        await self._break_off(request, response, reply.error)
+        return response
+
+    async def _break_off(
+        self, request: web.Request, response: web.StreamResponse, _error: NearwayError
+    ) -> None:
         response.force_close()
         if request.transport is not None:
             request.transport.abort()
-        return response
 
     async def _write_queued(self, response: web.StreamResponse, reply: Reply) -> bool:
         """Write what is queued, or wait for more; True at the end of the stream."""

@@ -83,6 +83,7 @@ class Intake:
         "_tenant_header",
         "_vantage_of",
         "body_bytes_max",
+        "deadline_ms",
         "head_bytes_max",
         "may_administer",
         "trusts",
@@ -91,6 +92,7 @@ class Intake:
     def __init__(self, settings: Settings, find_vantage: Callable[[str], int]) -> None:
         origins = settings.origins
         self._attempts = settings.attempts
+        self.deadline_ms = settings.attempts.deadline_ms
         self.body_bytes_max = settings.server.body_bytes_max
         self.head_bytes_max = settings.server.head_bytes_max
         self._origin_header = origins.header

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.serving.openapi_openai import openai_paths
 from gateway.serving.openapi_schemas import SCHEMAS, reference
 
 Object = dict[str, Any]
@@ -58,6 +59,7 @@ def _paths() -> Object:
         "/metrics": {"get": _metrics()},
         "/openapi.json": _get("This document", "openapi"),
     }
+    paths.update(openai_paths())
     for verb in ("load", "unload"):
         path = f"/v2/repository/models/{{model}}/{verb}"
         paths[path] = {"parameters": _parameters("model"), "post": _control(verb)}

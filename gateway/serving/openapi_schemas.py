@@ -36,6 +36,30 @@ PARAMETERS: Object = {
 
 SCHEMAS: Object = {
     "error": _object({"error": NAME, "reason": NAME}, ("error",)),
+    "openai_error": _object(
+        {
+            "error": _object(
+                {
+                    "message": NAME,
+                    "type": NAME,
+                    "param": {"type": ["string", "null"]},
+                    "code": {"type": ["string", "null"]},
+                },
+                ("message", "type", "param", "code"),
+            )
+        },
+        ("error",),
+    ),
+    "openai_model": _object(
+        {"id": NAME, "object": NAME, "created": {"type": "integer"}, "owned_by": NAME},
+        ("id", "object", "created", "owned_by"),
+    ),
+    "openai_models": _object(
+        {"object": NAME, "data": _list(reference("openai_model"))}, ("object", "data")
+    ),
+    "openai_request": _object({"model": NAME, "stream": {"type": "boolean"}}, ("model",)),
+    "openai_answer": _object({"object": NAME, "model": NAME}, ("object", "model")),
+    "health": _object({"status": NAME}, ("status",)),
     "empty": {"type": "object", "maxProperties": 0},
     "openapi": _object({"openapi": TEXT, "paths": {"type": "object"}}, ("openapi", "paths")),
     "server_metadata": _object(

@@ -38,6 +38,16 @@ PARTS = Family(
     "The four parts of an answered request: gateway, network, queue, service.",
     ("part",),
 )
+FIRST_TOKEN = Family(
+    "nearway_first_token_seconds",
+    "histogram",
+    "From the request's head to the first bytes of a streamed text.",
+)
+NEXT_TOKENS = Family(
+    "nearway_next_tokens_seconds",
+    "histogram",
+    "Time between the tokens of a streamed text, the mean of each stream.",
+)
 IN_FLIGHT = Family("nearway_requests_in_flight", "gauge", "Inference requests under way.")
 ATTEMPTS = Family("nearway_attempts", "counter", "Attempts started at centers.")
 RETRIES = Family("nearway_retries", "counter", "Attempts after the first of a request.")
@@ -187,6 +197,8 @@ CATALOGUE: tuple[Family, ...] = (
     REQUESTS,
     DURATION,
     PARTS,
+    FIRST_TOKEN,
+    NEXT_TOKENS,
     IN_FLIGHT,
     ATTEMPTS,
     RETRIES,

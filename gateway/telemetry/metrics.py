@@ -48,10 +48,12 @@ class Metrics:
         "_decision",
         "_degraded",
         "_endings",
+        "_first_token",
         "_former_picks",
         "_hedge_endings",
         "_hedges",
         "_hopeless",
+        "_next_tokens",
         "_picks",
         "_prediction_error",
         "_prediction_under",
@@ -90,6 +92,8 @@ class Metrics:
         self._cells = [empty_cells() for _ in (*PART_NAMES, "in all")]
         self._sums_ms = [0.0] * len(PART_NAMES)
         self._decision = Histogram()
+        self._first_token = Histogram()
+        self._next_tokens = Histogram()
         self._prediction_error = Histogram()
         self._prediction_under = 0
 
@@ -151,6 +155,14 @@ class Metrics:
         for (reason, number), count in sorted(self._shed.items()):
             counts.setdefault(reason, {})[number] = count
         return counts
+
+    def first_token(self, waited_ms: float) -> None:
+        """A streamed text began."""
+        self._first_token.record(waited_ms)
+
+    def next_tokens(self, mean_ms: float) -> None:
+        """A streamed text is whole; its tokens came so far apart."""
+        self._next_tokens.record(mean_ms)
 
     def retry_refused(self) -> None:
         """The budget did not allow a retry."""
@@ -224,6 +236,8 @@ class Metrics:
         yield _histogram(catalogue.DURATION, {"": whole})
         by_name = map(Histogram, parts, self._sums_ms)
         yield _histogram(catalogue.PARTS, dict(zip(PART_NAMES, by_name, strict=True)))
+        yield _histogram(catalogue.FIRST_TOKEN, {"": self._first_token})
+        yield _histogram(catalogue.NEXT_TOKENS, {"": self._next_tokens})
         yield _gauge(catalogue.IN_FLIGHT, self.in_flight)
         yield _counter(catalogue.ATTEMPTS, self._attempts())
         yield _counter(catalogue.RETRIES, self._retries)

@@ -48,6 +48,7 @@ HEAD_BYTES_MAX: Final = 0xFFFF
 HELLO_BYTES_MAX: Final = 0xFFFF
 FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 MESSAGE_CHARS_MAX: Final = 2000
+NAME_CHARS_MAX: Final = 1024
 SMALL_BYTES: Final = 4096
 """Pieces of a frame that are smaller are kept together."""
 
@@ -60,7 +61,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Limit = Annotated[int, Meta(ge=1, le=2**40)]
 Duration = Annotated[float, Meta(ge=0.0, le=1e12)]
 Amount = Annotated[float, Meta(ge=-1e-6, le=1e12)]  # a difference of clocks may round below 0
-Name = Annotated[str, Meta(max_length=1024)]
+Name = Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
 Text = Annotated[str, Meta(max_length=8192)]
 Status = Annotated[int, Meta(ge=100, le=599)]
 
@@ -93,7 +94,10 @@ class Goodbye(msgspec.Struct, array_like=True, tag=2, gc=False):
 
 
 class Request(msgspec.Struct, array_like=True, tag=3, gc=False):
-    """An attempt at one of the process's centers; the body is the request's, unread."""
+    """An attempt at one of the process's centers; the body is the request's, unread.
+
+    ``route``: as ``gateway.centers.port.Attempt`` has it; empty for inference.
+    """
 
     id: Number
     center: Name
@@ -103,6 +107,7 @@ class Request(msgspec.Struct, array_like=True, tag=3, gc=False):
     budget_ms: Duration
     head_bytes: Count | None
     request_id: Name
+    route: Name = ""
 
 
 class Answer(msgspec.Struct, array_like=True, tag=4, gc=False):
@@ -148,6 +153,8 @@ class Failure(msgspec.Struct, array_like=True, tag=8, gc=False):
     message: Text
     report: ReportFields | None = None
     drawn_ms: Duration | None = None
+    param: Name = ""
+    code: Name = ""
 
 
 class Cancel(msgspec.Struct, array_like=True, tag=9, gc=False):
@@ -265,7 +272,11 @@ def failure(
     """An error as it crosses the wire."""
     fields = None if report is None else report_fields(report)
     message = str(error)[:MESSAGE_CHARS_MAX]
-    return Failure(number, error.reason, error.http_status, message, fields, drawn_ms)
+    param = code = ""
+    if isinstance(error, error_tree.RequestError):
+        param, code = (error.param or "")[:NAME_CHARS_MAX], (error.code or "")[:NAME_CHARS_MAX]
+    status = error.http_status
+    return Failure(number, error.reason, status, message, fields, drawn_ms, param, code)
 
 
 def encode_residency(lines: list[ResidencyLine]) -> bytes:
@@ -390,10 +401,14 @@ def decode_body(body: bytes, kind: type[T]) -> T:
 
 def error_of(told: Failure) -> NearwayError:
     """The error as the center raised it; CenterFailed for one that is not known here."""
+    error: NearwayError
     if told.reason == "refused":
-        return error_tree.Refused(told.message, told.status)
-    kind = _ERRORS.get(told.reason, error_tree.CenterFailed)
-    return kind(told.message)
+        error = error_tree.Refused(told.message, told.status)
+    else:
+        error = _ERRORS.get(told.reason, error_tree.CenterFailed)(told.message)
+    if isinstance(error, error_tree.RequestError):
+        error.param, error.code = told.param or None, told.code or None
+    return error
 
 
 def _name(frame: Frame) -> str:

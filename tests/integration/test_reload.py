@@ -268,7 +268,9 @@ def test_what_was_learned_and_ordered_stays(running: Running) -> None:
     assert [one["kind"] for one in after["cn-north-4b"]["faults"]] == ["delay"]
     assert after[asked]["answers"] == before[asked]["answers"] > 0
     assert after[asked]["prediction"]["answers"] == before[asked]["prediction"]["answers"]
-    assert after[asked]["speed"] == before[asked]["speed"]
+    # a center known to be slow is shown at its usual speed while it is looked at again
+    same_speed = after[asked]["speed"] == before[asked]["speed"]
+    assert same_speed or after[asked]["health"] == before[asked]["health"] == "slow"
     running.gateway.admin("DELETE", "/faults")
 
 

@@ -166,6 +166,7 @@ class FramedLink(asyncio.Protocol):
             min(max(0.0, budget_ms), BUDGET_MS_MAX),
             attempt.head_bytes,
             attempt.request_id,
+            attempt.route,
         )
         try:
             if len(attempt.body) > self._body_bytes_max:

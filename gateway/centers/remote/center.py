@@ -7,8 +7,10 @@ start and at its end. A server that says nothing of itself is timed by the kerne
 ``path_time``). What is asked beside inference is awaited (see ``questions``), over the same
 pool.
 
-A server need not know the repository extension. Then its models are those that the fleet file
-names without a pattern, and ``ready`` is asked of each.
+A server need not know the repository extension. One that has OpenAI's routes alone (vLLM, SGLang,
+llama.cpp, Ollama) lists its models there, and that is also what it is probed with; attempts at
+those routes pass through as they are. Of any other the models are those that the fleet file names
+without a pattern, and ``ready`` is asked of each.
 """
 
 from __future__ import annotations
@@ -40,9 +42,11 @@ from gateway.centers.remote.pool import Pool
 from gateway.centers.remote.questions import Probe, Questions, Told
 from gateway.centers.remote.request_head import RequestHeads, model_path
 from gateway.config.settings import Remote
+from gateway.wire.openai_models import read_models
 
 NOT_OFFERED = (400, 404, 405, 501)
 PATTERN = "*?["
+MODELS_PATH = "/v1/models"
 
 
 class _Tensor(msgspec.Struct):
@@ -93,6 +97,7 @@ class RemoteCenter:
         self.pool = Pool(loop, center.id, endpoint, limits, clock, tls, outbox)
         self.heads = RequestHeads(endpoint, vantage_names if self.emulates else ())
         self.path = PathTime()
+        self._is_openai = False
         self._endpoint = endpoint
         self._loop = loop
         self._questions = Questions(self.pool, self.heads)
@@ -125,8 +130,9 @@ class RemoteCenter:
         return call
 
     def probe(self, vantage: int, on_result: OnReport) -> None:
-        """``GET /v2/health/live``."""
-        text = self.heads.question("GET", "/v2/health/live", vantage=vantage)
+        """``GET /v2/health/live``, or what a server of OpenAI's routes alone answers."""
+        path = MODELS_PATH if self._is_openai else "/v2/health/live"
+        text = self.heads.question("GET", path, vantage=vantage)
         self.pool.send(Probe(self.pool, text, self._loop, on_result))
 
     # ---- models ---------------------------------------------------------------------------
@@ -137,14 +143,31 @@ class RemoteCenter:
 
     async def index(self) -> tuple[ModelState, ...]:
         """Every model it has and the fleet file declares. Raises CenterError."""
+        if self._is_openai:
+            return await self._index_of_openai() or ()
         told = await self._questions.ask("POST", "/v2/repository/index", {})
         if told.status in NOT_OFFERED:
-            return await self._index_by_name()
+            found = await self._index_of_openai()
+            return await self._index_by_name() if found is None else found
         rows = told.read(list[_IndexRow])
         return tuple(
             ModelState(row.name, row.version, row.state, row.reason)
             for row in rows
             if self.declares(row.name)
+        )
+
+    async def _index_of_openai(self) -> tuple[ModelState, ...] | None:
+        """From ``GET /v1/models``; None when it has no such route."""
+        told = await self._questions.ask("GET", MODELS_PATH)
+        if told.status in NOT_OFFERED:
+            self._is_openai = False
+            return None
+        names = read_models(told.payload) if told.status == 200 else None
+        if names is None:
+            raise told.error()
+        self._is_openai = True
+        return tuple(
+            ModelState(name, "", "READY", speaks=True) for name in names if self.declares(name)
         )
 
     async def _index_by_name(self) -> tuple[ModelState, ...]:

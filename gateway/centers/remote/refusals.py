@@ -18,11 +18,13 @@ from gateway.api import (
     NearwayError,
     NotFound,
     Refused,
+    RequestError,
     TooLarge,
     Unsupported,
     UnsupportedMedia,
 )
 from gateway.centers.remote.answer_head import AnswerHead
+from gateway.wire.openai_errors import read_error
 
 MESSAGE_CHARS_MAX = 1000
 _REQUESTS_FAULT: dict[int, type[NearwayError]] = {
@@ -42,8 +44,18 @@ class _Told(msgspec.Struct):
 
 def error_of(name: str, head: AnswerHead, payload: bytes, *, late: bool) -> NearwayError:
     """The error that center ``name`` answered; ``late``: the request's time is over."""
+    as_openai = read_error(payload)
+    if as_openai is None:
+        return _error(name, head, told_message(payload), late=late)
+    message, param, code = as_openai
+    error = _error(name, head, " ".join(message.split())[:MESSAGE_CHARS_MAX], late=late)
+    if isinstance(error, RequestError):
+        error.param, error.code = param, code
+    return error
+
+
+def _error(name: str, head: AnswerHead, message: str, *, late: bool) -> NearwayError:
     status = head.status
-    message = told_message(payload)
     known = _REQUESTS_FAULT.get(status)
     if known is not None:
         return known(message or f"center {name} answered {status} without a message")

@@ -31,9 +31,11 @@ class RequestHeads:
         ]
 
     def infer(self, attempt: Attempt, remaining_ms: float) -> bytes:
-        """``POST .../infer``, up to and with the empty line."""
+        """``POST .../infer`` or ``/v1/...``, up to and with the empty line."""
         version, head_bytes = attempt.version, attempt.head_bytes
-        key = (attempt.model, version) if version else attempt.model
+        key: object = (attempt.model, version) if version else attempt.model
+        if attempt.route:
+            key = (attempt.route,)
         made = (self._json if head_bytes is None else self._binary).get(key)
         if made is None:
             made = self._make(attempt, key)
@@ -63,11 +65,10 @@ class RequestHeads:
     def _make(self, attempt: Attempt, key: object) -> str:
         binary = attempt.head_bytes is not None
         kind = "application/octet-stream" if binary else "application/json"
-        path = model_path(attempt.model, attempt.version)
-        made = (
-            f"{self._first_lines('POST', f'{path}/infer')}\r\n"
-            f"content-type: {kind}\r\ncontent-length: "
-        )
+        path = f"{model_path(attempt.model, attempt.version)}/infer"
+        if attempt.route:
+            path = f"/v1/{attempt.route}"
+        made = f"{self._first_lines('POST', path)}\r\ncontent-type: {kind}\r\ncontent-length: "
         table = self._binary if binary else self._json
         if len(table) >= MADE_MAX:
             table.clear()

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import gateway_models
 import numpy as np
 import pytest
 
@@ -248,3 +249,13 @@ def test_what_nobody_has_is_forgotten_without_a_word(workshop: Any) -> None:
     (workshop.root / "a").rename(workshop.root.parent / "a")
     models.forget("a")
     assert models.names() == ()
+
+
+def test_a_model_with_a_tokenizer_reads_text() -> None:
+    models = repository(Path(gateway_models.repository()))
+    for name, speaks in (("industry-chat", True), ("text-embed", True), ("grid-load", False)):
+        assert models.speaks(name) is speaks
+        models._elements_max = 4_000_000
+        models.load(name)
+        assert models.speaks(name) is speaks
+    assert not models.speaks("nope")

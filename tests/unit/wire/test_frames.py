@@ -13,9 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api import CenterBusy, CenterFailed, DeadlineExceeded, NotFound, Refused, Report
+from gateway.api import (
+    CenterBusy,
+    CenterFailed,
+    DeadlineExceeded,
+    InvalidRequest,
+    NotFound,
+    Refused,
+    Report,
+)
 from gateway.wire import frames
 from gateway.wire.frames import FrameReader, Hello, ProtocolError, encode
+from gateway.wire.openai_errors import InvalidField
 
 REPORT = frames.report_fields(Report(0.5, 1.25, 3.0, 2, 4, 0.75, 100.0, 0.5, 0.25))
 HELLO = Hello(frames.PROTOCOL, frames.VERSION, "test 1", 8, 1 << 20, 1 << 16)
@@ -282,3 +291,13 @@ def test_the_worked_example_in_the_docs() -> None:
         assert f"| {kind.__struct_config__.tag} | `{kind.__name__}` | " in text, kind
         for field in kind.__struct_fields__:
             assert f"`{field}`" in text, (kind, field)
+
+
+def test_a_wrong_field_is_named_across_the_wire() -> None:
+    error = InvalidField("no such thing", "messages[0].role", "odd")
+    back = frames.error_of(frames.failure(7, error))
+    assert isinstance(back, InvalidRequest)
+    assert (str(back), back.param, back.code) == ("no such thing", "messages[0].role", "odd")
+    assert frames.error_of(frames.failure(7, InvalidRequest("x"))).param is None  # type: ignore[attr-defined]
+    long = InvalidField("x", "p" * 5000)
+    assert len(frames.failure(7, long).param) == 1024

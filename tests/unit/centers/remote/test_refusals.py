@@ -87,3 +87,12 @@ def test_message(payload: bytes, message: str) -> None:
 
 def test_long_messages_are_cut() -> None:
     assert len(told_message(b'{"error":"' + b"x" * 5000 + b'"}')) == MESSAGE_CHARS_MAX
+
+
+def test_an_error_in_openai_s_shape_keeps_its_words() -> None:
+    body = b'{"error":{"message":"too  long","type":"x","param":"messages","code":"context"}}'
+    error = told(400, body)
+    assert isinstance(error, InvalidRequest)
+    assert (str(error), error.param, error.code) == ("too long", "messages", "context")
+    assert isinstance(told(429, body), CenterBusy)
+    assert "too long" in str(told(500, body))

@@ -87,3 +87,13 @@ def test_questions() -> None:
 
 def test_paths_are_quoted() -> None:
     assert model_path("a/../b", "1 2") == "/v2/models/a%2F..%2Fb/versions/1%202"
+
+
+def test_a_route_of_openai_s_passes_as_it_is() -> None:
+    heads = RequestHeads(Endpoint.from_url("http://host:1/base"))
+    attempt = Attempt("r", 0, "m", "", b"{}", None, 1.0, "chat/completions")
+    text = heads.infer(attempt, 5.0).decode()
+    assert text.startswith("POST /base/v1/chat/completions HTTP/1.1\r\n")
+    assert "content-type: application/json\r\ncontent-length: 2\r\n" in text
+    plain = heads.infer(Attempt("r", 0, "m", "", b"{}", None, 1.0), 5.0).decode()
+    assert plain.startswith("POST /base/v2/models/m/infer HTTP/1.1\r\n")

@@ -1,0 +1,1 @@
+"""OpenAI's routes at a center of this process: texts continued, and turned into vectors."""
