@@ -28,6 +28,8 @@ SIZE_BUDGET_S = 0.05
 """A slow model is run less often than RUNS times."""
 BUDGET_S = 0.5
 """For the times, and again for the check: what is not reached is not used."""
+HOPELESS_SIZE, HOPELESS_GAIN = 4, 1.1
+"""What gains no more than this by then is not run in larger batches, which take their time."""
 SEED = 1
 
 Inputs = Mapping[str, NdArray]
@@ -89,7 +91,9 @@ def _times_s(opened: OpenedFile, rows: Inputs, clock: Clock) -> dict[int, float]
             if after_s - begun_s > SIZE_BUDGET_S:
                 break
         times_s[size] = max(least_s, 1e-9)
-        if before_s - started_s > BUDGET_S:
+        gain = size * times_s[1] / times_s[size]
+        hopeless = size >= HOPELESS_SIZE and gain < HOPELESS_GAIN
+        if hopeless or before_s - started_s > BUDGET_S:
             break
     return times_s
 

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from gateway.api import TensorSpec
-from gateway.engine.batch_gain import BUDGET_S, SIZES, measure_batching, same_bits, varied_rows
+from gateway.engine.batch_gain import (
+    BUDGET_S,
+    HOPELESS_SIZE,
+    SIZES,
+    measure_batching,
+    same_bits,
+    varied_rows,
+)
 from gateway.engine.loaded_model import load_model
 from gateway.engine.session import OpenedFile
 
@@ -67,9 +74,11 @@ def test_every_size_up_to_the_bound_is_checked() -> None:
 
 
 def test_a_model_that_gains_nothing_does_not() -> None:
-    found = Timed(proportional).measured()
+    session = Timed(proportional)
+    found = session.measured()
     assert found.rows_max == 1
     assert "its best gain is 1.00, under 1.5" in found.why
+    assert max(session.sizes) == HOPELESS_SIZE  # larger ones would take their time for nothing
 
 
 def differs_from(size: int) -> Callable[[np.ndarray], np.ndarray]:

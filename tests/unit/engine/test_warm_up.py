@@ -12,6 +12,8 @@ from gateway.api import ConfigError, TensorSpec
 from gateway.engine.session import OpenedFile, open_file
 from gateway.engine.warm_up import (
     BATCH,
+    BATCH_RUNS,
+    BATCH_WARM_UP_RUNS,
     BUDGET_S,
     RUNS,
     UNKNOWN_RUN_MS,
@@ -52,7 +54,7 @@ def test_median_of_runs_and_what_a_batch_adds(workshop: Any, ticking: Any) -> No
     assert taken.run_ms == pytest.approx(2.0)
     assert taken.extra_ms == pytest.approx(0.0)
     assert taken.guess == ""
-    assert len(session.seen) == 2 * (WARM_UP_RUNS + RUNS)
+    assert len(session.seen) == WARM_UP_RUNS + RUNS + BATCH_WARM_UP_RUNS + BATCH_RUNS
     assert session.seen[-1]["x"].shape == (BATCH, 3)
 
 
