@@ -32,6 +32,7 @@ from typing import Final
 import msgspec
 
 from gateway.api import ConfigError, InvalidRequest
+from gateway.engine.inside import read_inside
 
 TOKENIZER_FILE = "tokenizer.json"
 FORMAT = "nearway-byte-pairs-1"
@@ -39,6 +40,9 @@ PAD, BEGIN, END = "<pad>", "<begin>", "<end>"
 ROLES = ("system", "user", "assistant")
 SPECIAL = (PAD, BEGIN, END, *(f"<{role}>" for role in ROLES))
 BYTES = 256
+FILE_BYTES_MAX = 16 * 1024 * 1024
+TOKEN_BYTES_MAX = 256
+"""A merge may join an id to itself, so without a bound thirty merges would fill the memory."""
 REMEMBERED_WORDS_MAX = 8192
 
 _WORD = re.compile(r" ?(?:[^\W\d_]{1,32}|\d|_|[^\w\s])|\s{1,16}")
@@ -60,7 +64,9 @@ class Tokenizer:
     """Ids of one vocabulary. Holds no state between calls but remembered words."""
 
     def __init__(self, special: Sequence[str], merges: Sequence[tuple[int, int]]) -> None:
-        """``merges`` as in the file. Raises ValueError when one joins an id not yet known."""
+        """``merges`` as in the file. Raises ValueError when one joins an id not yet known, or to
+        more than ``TOKEN_BYTES_MAX`` bytes.
+        """
         missing = [name for name in SPECIAL if name not in special]
         if missing:
             raise ValueError(f"special tokens lack {', '.join(missing)}")
@@ -72,8 +78,14 @@ class Tokenizer:
         for left, right in merges:
             if not all(self.first_byte <= part < len(self._bytes) for part in (left, right)):
                 raise ValueError(f"merge {len(self._joined)} joins {left} and {right}")
+            joined = self._bytes[left] + self._bytes[right]
+            if len(joined) > TOKEN_BYTES_MAX:
+                raise ValueError(
+                    f"merge {len(self._joined)} makes a token of {len(joined)} bytes, "
+                    f"more than {TOKEN_BYTES_MAX}"
+                )
             self._joined[left, right] = len(self._bytes)
-            self._bytes.append(self._bytes[left] + self._bytes[right])
+            self._bytes.append(joined)
         if len(self._joined) != len(merges):
             raise ValueError("a merge is there twice")
         self.token_bytes_max: Final = max(map(len, self._bytes))
@@ -177,12 +189,12 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of the model in ``folder``. Raises ConfigError: absent, or wrong."""
     path = folder / TOKENIZER_FILE
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
-    except OSError as error:
+        file = msgspec.json.decode(read_inside(folder, TOKENIZER_FILE, FILE_BYTES_MAX), type=_File)
+    except FileNotFoundError:
         raise ConfigError(
-            f"{path}: cannot be read: {error.strerror}; a language model has its tokenizer there"
+            f"{path}: no such file; a language model has its tokenizer there"
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a tokenizer: {error}") from None
     if file.format != FORMAT:
         raise ConfigError(f"{path}: format is {file.format!r}, expected {FORMAT!r}")

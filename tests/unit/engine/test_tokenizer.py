@@ -16,6 +16,7 @@ from gateway.engine.tokenizer import (
     FORMAT,
     REMEMBERED_WORDS_MAX,
     SPECIAL,
+    TOKENIZER_FILE,
     StreamDecoder,
     Tokenizer,
     read_tokenizer,
@@ -167,6 +168,7 @@ def test_a_file_is_read(folder: Callable[..., Path]) -> None:
         ({"merges": [(A, 0)]}, "merge 0 joins"),
         ({"merges": [(A, B), (A, B)]}, "twice"),
         ({"merges": [(A,)]}, "not a tokenizer"),
+        ({"merges": [(A, A)] + [(FIRST + 256 + at,) * 2 for at in range(40)]}, "of 512 bytes"),
         ({"more": 1}, "not a tokenizer"),
     ],
 )
@@ -175,6 +177,24 @@ def test_a_wrong_file_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         read_tokenizer(folder(**changes))
+
+
+def test_a_file_that_leads_out_of_the_folder_is_refused(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / TOKENIZER_FILE).symlink_to(folder() / TOKENIZER_FILE)
+    with pytest.raises(ConfigError, match="leads out of the model's folder"):
+        read_tokenizer(elsewhere)
+
+
+def test_a_file_too_large_is_refused(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.engine.tokenizer.FILE_BYTES_MAX", 20)
+    with pytest.raises(ConfigError, match="more than 20 bytes"):
+        read_tokenizer(folder())
 
 
 def test_an_absent_file_is_refused(tmp_path: Path) -> None:
