@@ -95,6 +95,7 @@ class CenterProcess:
             memory_bytes_max=int(settings.models.memory_mb_max * 1e6),
         )
         self.reach = build_ports(settings, self.centers, self._surroundings(loop))
+        self._runner.inline = self.reach.network is None
         self.frames = FramesDoor(self._hosted())
         self.control = CenterControl(self)
         self._front = self._build_front()
