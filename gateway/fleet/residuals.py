@@ -40,8 +40,6 @@ FIRST_LOG = -24 * BUCKET_LOG
 HALVED_EVERY_S = 10.0
 PRIOR_LOG_SPREAD = log(3.0) / NormalDist().inv_cdf(0.99)
 LOW_Q, HIGH_Q = 0.05, 0.95
-TAIL_Q = 0.99
-"""Asked for with every attempt, so it is computed at each settling, not when asked."""
 PREDICTED_MS_MIN = 1e-3
 MODELS_MAX = 1000
 CELLS_MAX = 1_000_000
@@ -85,7 +83,7 @@ class Pools:
     def __init__(self, places: int) -> None:
         self._counts = np.zeros((places, BUCKETS))
         self._halve_at = -inf
-        self._tail = [prior_ratio(TAIL_Q)] * places
+        self._asked: dict[float, list[float]] = {}
         self.low = np.full(places, prior_ratio(LOW_Q))
         self.high = np.full(places, prior_ratio(HIGH_Q))
         self.low_before, self.high_before = self.low.copy(), self.high.copy()
@@ -107,7 +105,8 @@ class Pools:
         cumulated = self._counts.cumsum(axis=1)
         self.low = np.exp(_blended_log(self._counts, cumulated, LOW_Q))
         self.high = np.exp(_blended_log(self._counts, cumulated, HIGH_Q))
-        self._tail = np.exp(_blended_log(self._counts, cumulated, TAIL_Q)).tolist()
+        for q in self._asked:
+            self._asked[q] = np.exp(_blended_log(self._counts, cumulated, q)).tolist()
 
     def carry_over(self, before: Pools, kept: KeptRows) -> None:
         """The counts of the places that stay, and what was published of them."""
@@ -115,15 +114,19 @@ class Pools:
         self._counts[kept.after] = before._counts[kept.before]
         for name in ("low", "high", "low_before", "high_before"):
             getattr(self, name)[kept.after] = getattr(before, name)[kept.before]
-        for old, new in kept.pairs:
-            self._tail[new] = before._tail[old]
 
     def quantile_ratio(self, place: int, q: float) -> float:
-        """The ratio that a share ``q`` of the answers stay below, 0 < q < 1."""
-        if q == TAIL_Q:
-            return self._tail[place]
-        counts = self._counts[place : place + 1]
-        return exp(float(_blended_log(counts, counts.cumsum(axis=1), q)[0]))
+        """The ratio that a share ``q`` of the answers stay below, 0 < q < 1.
+
+        The few that are asked for are asked for with every attempt, so one that was asked for
+        once is published with the interval, for all places.
+        """
+        published = self._asked.get(q)
+        if published is None:
+            cumulated = self._counts.cumsum(axis=1)
+            published = np.exp(_blended_log(self._counts, cumulated, q)).tolist()
+            self._asked[q] = published
+        return published[place]
 
 
 def _blended_log(counts: Array, cumulated: Array, q: float) -> Array:
