@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from gateway.cli.options import AsJson, ConfigFile, ModelsDir, effective, print_json
+from gateway.api import Center
+from gateway.cli.options import AsJson, ConfigFile, FleetFile, ModelsDir, effective, print_json
+from gateway.config import Settings
+from gateway.config.fleet_file import load_fleet
 from gateway.engine import LoadedModel, ModelRepository, check_repository
 from gateway.runtime.deciding import build_repository
+
+REGIONS_NAMED_MAX = 6
 
 app = typer.Typer(help="Models: list them, or check a repository of your own.")
 
 
 @app.callback(invoke_without_command=True)
 def show(
-    ctx: typer.Context, config: ConfigFile = None, models: ModelsDir = None, as_json: AsJson = False
+    ctx: typer.Context,
+    config: ConfigFile = None,
+    fleet: FleetFile = None,
+    models: ModelsDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """List industries, their scenarios and the models that do them, with measured run time."""
     if ctx.invoked_subcommand is not None:
         return
-    repository = build_repository(effective(config, models=models).settings)
+    settings = effective(config, fleet=fleet, models=models).settings
+    centers = _centers(settings)
+    repository = build_repository(settings)
     repository.scan()
-    rows = [_row(model) for model in _loaded(repository)]
+    rows = [_row(model, regions_serving(model.name, centers)) for model in _loaded(repository)]
     if as_json:
         print_json(rows)
         return
@@ -62,6 +75,32 @@ def _loaded(repository: ModelRepository) -> list[LoadedModel]:
     return [repository.get(name) for name in repository.names()]
 
 
+def regions_serving(name: str, centers: Sequence[Center]) -> dict[str, int]:
+    """How many centers of each region declare the model, in the order of the fleet."""
+    return dict(
+        Counter(
+            center.region
+            for center in centers
+            if any(fnmatchcase(name, pattern) for pattern in center.models)
+        )
+    )
+
+
+def _centers(settings: Settings) -> tuple[Center, ...]:
+    file = Path(settings.fleet.file) if settings.fleet.file else None
+    return load_fleet(file, settings.fleet.sites)
+
+
+def _spell_regions(regions: dict[str, int]) -> str:
+    """A few by name; of many only how many."""
+    if not regions:
+        return "no center declares it: add it to models of a [[region]] or [[center]]"
+    centers = f"{sum(regions.values())} centers in "
+    if len(regions) > REGIONS_NAMED_MAX:
+        return f"{centers}{len(regions)} regions"
+    return centers + ", ".join(regions)
+
+
 def _lines(row: dict[str, Any]) -> Iterator[str]:
     """A model in a few lines, below its industry."""
     head = f"version {row['version']}, class {row['latency_class']}, {row['run_ms']:.3f} ms"
@@ -72,6 +111,7 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
         ("for", row["scenarios"], "; "),
         ("in", row["inputs"], ", "),
         ("out", row["outputs"], ", "),
+        ("at", [_spell_regions(row["regions"])], ""),
     ):
         if entries:
             yield f"      {label:4} {between.join(entries)}"
@@ -79,7 +119,7 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
         yield f"      when time is short: {row['smaller']}"
 
 
-def _row(model: LoadedModel) -> dict[str, Any]:
+def _row(model: LoadedModel, regions: dict[str, int]) -> dict[str, Any]:
     def spell(name: str, datatype: str, shape: tuple[int, ...]) -> str:
         return f"{name} {datatype}[{','.join('N' if d < 0 else str(d) for d in shape)}]"
 
@@ -94,4 +134,5 @@ def _row(model: LoadedModel) -> dict[str, Any]:
         "inputs": [spell(s.name, s.datatype, s.shape) for s in model.metadata.inputs],
         "outputs": [spell(s.name, s.datatype, s.shape) for s in model.metadata.outputs],
         "description": model.config.description,
+        "regions": regions,
     }
