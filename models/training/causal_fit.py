@@ -2,22 +2,25 @@
 
 Sequences of about the same length share a batch, so little is spent on padding. Every token has a
 weight: what the model is to say counts fully, what it is only to read a little, for to foresee the
-question helps to understand it.
+question helps to understand it. A round reached is saved, so a training that was stopped goes on
+from there, to the same weights.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import checkpoints
 import export
 import numpy as np
 import torch
 from causal_generation import Continuation
 from causal_network import BEFORE, Network, Size
+from fit import shortened
 from torch import nn
 
 READ_WEIGHT = 0.1
@@ -54,7 +57,8 @@ def fit(
 ) -> None:
     """Minimise the surprise at each next token; `make(round)` gives the texts of a round.
 
-    A round is read once; what is left of it beyond whole batches is dropped.
+    A round is read once; what is left of it beyond whole batches is dropped. Continues from a
+    checkpoint if `checkpoints` knows one.
     """
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=peak_rate, weight_decay=decay, betas=(0.9, 0.98)
@@ -63,15 +67,19 @@ def fit(
         optimiser, peak_rate, total_steps=steps, pct_start=0.08, final_div_factor=100
     )
     network.train()
-    done, total, started_s = 0, 0.0, time.monotonic()
-    for number in itertools.count():
+    parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    first, done = _resumed(parts)
+    total, started_s = 0.0, time.monotonic()
+    for number in itertools.count(first):
+        checkpoints.save(lambda: _reached(parts, number, done))  # noqa: B023  called at once
         if done == steps:
             break
         for texts in _batches(make(number), batch):
             ids, weights = _padded(texts)
-            logits = network.every(ids[:, :-1])
+            with shortened():
+                logits = network.every(ids[:, :-1])
             surprise = nn.functional.cross_entropy(
-                logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+                logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
             )
             loss = (surprise * weights.flatten()).sum() / weights.sum()
             said = surprise[weights.flatten() == 1.0].mean()
@@ -89,6 +97,22 @@ def fit(
             if done == steps:
                 break
     network.eval()
+
+
+def _reached(parts: Mapping[str, Any], number: int, done: int) -> checkpoints.State:
+    states = {name: part.state_dict() for name, part in parts.items()}
+    return {**states, "round": number, "done": done}
+
+
+def _resumed(parts: Mapping[str, Any]) -> tuple[int, int]:
+    """Set the parts to what was saved; the round to begin with and the steps done before."""
+    state = checkpoints.saved()
+    if state is None:
+        return 0, 0
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    print(f"goes on from step {state['done']}", flush=True)
+    return int(state["round"]), int(state["done"])
 
 
 def _batches(texts: Sequence[Text], batch: int) -> list[list[Text]]:

@@ -9,7 +9,8 @@ A training runs in a process of its own and writes into a scratch copy of the mo
 when every target holds there are the files moved to `models/gateway_models`; so an interrupted or
 failed training never spoils what is served. A stamp in `build/models` remembers the hash of the
 sources and of the model file; what both still match is up to date, which makes the whole resumable.
-Comments and docstrings do not count as changes.
+Comments and docstrings do not count as changes. The long trainings, those of the causal models,
+save what they have reached and go on from there if their sources are the same.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import stamps
@@ -101,7 +103,18 @@ def _train_all(names: list[str], *, again: bool, keep: bool) -> int:
     if keep:
         return 1 if stale else 0
     stale.sort(key=lambda name: -known[name].minutes)
+    if stale:
+        about = schedule_minutes([known[name].minutes for name in stale], TRAININGS_AT_ONCE)
+        print(f"{len(stale)} to train, about {about:.0f} min on idle cores", flush=True)
     return 1 if sum(not made for made in _made(stale)) else 0
+
+
+def schedule_minutes(minutes: Sequence[float], at_once: int) -> float:
+    """How long all take when `at_once` run and the next in order begins as soon as one ends."""
+    ends = [0.0] * at_once
+    for taken in minutes:
+        ends[ends.index(min(ends))] += taken
+    return max(ends)
 
 
 class _Run(NamedTuple):
@@ -139,6 +152,8 @@ def _made(names: list[str]) -> Iterator[bool]:
 def _end(name: str, run: _Run) -> bool:
     """Publish what was trained if its targets hold, and say so."""
     status = run.process.returncode
+    if status in (0, MISSED):
+        _checkpoint(name).unlink(missing_ok=True)
     if status == 0:
         _publish(name, 60 * run.minutes())
     print(f"{name}: {_outcome(status)} after {run.minutes():.1f} min", flush=True)
@@ -166,8 +181,25 @@ def _begin(name: str) -> subprocess.Popen[bytes]:
             [sys.executable, str(HERE / "make.py"), "--one", name],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **ONE_THREAD, "NEARWAY_TRAIN_INTO": str(scratch)},
+            env={
+                **os.environ,
+                **ONE_THREAD,
+                "NEARWAY_TRAIN_INTO": str(scratch),
+                "NEARWAY_CHECKPOINT": str(_checkpoint(name)),
+            },
         )
+
+
+def _checkpoint(name: str) -> Path:
+    """Where a training saves what it has reached; older ones, of other sources, are removed."""
+    import registry
+
+    digest = stamps.of(name, registry.sources(name))["sources"]
+    path = BUILD / f"{name}-{digest[:12]}.checkpoint"
+    for other in BUILD.glob(f"{name}-{'[0-9a-f]' * 12}.checkpoint"):
+        if other != path:
+            other.unlink()
+    return path
 
 
 def _publish(name: str, took_s: float) -> None:

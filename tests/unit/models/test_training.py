@@ -62,3 +62,10 @@ def test_a_folder_is_copied_over_another(training_module: Modules, tmp_path: Pat
         "kept.txt",
         "model.onnx",
     ]
+
+
+def test_the_time_of_all_is_that_of_the_busiest_core(training_module: Modules) -> None:
+    schedule_minutes = training_module("make").schedule_minutes
+    assert schedule_minutes([], 2) == 0
+    assert schedule_minutes([25, 20, 4, 3], 1) == 52
+    assert schedule_minutes([25, 20, 4, 3], 2) == 27
