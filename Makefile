@@ -6,7 +6,7 @@ ARGS ?=
 SEEDS ?= 1000
 FIRST ?= 0
 
-.PHONY: serve test check bench bench-policies bench-live verify simulate soak models models-check clean
+.PHONY: serve test check bench bench-policies bench-live verify simulate soak models models-check proto clean
 .DEFAULT_GOAL := serve
 
 serve: $(VENV)/.core          ## start the gateway on 127.0.0.1:8080 (admin on 8081)
@@ -44,6 +44,10 @@ models: $(VENV)/.train        ## retrain whatever sample model is stale; under t
 
 models-check: $(VENV)/.train  ## measure every sample model anew, on samples it has not seen
 	$(BIN)/python models/training/make.py --check $(ARGS)
+
+proto: $(VENV)/.dev           ## compile the gRPC door's messages into the descriptor that is loaded
+	$(BIN)/python -m grpc_tools.protoc -Igateway/serving/grpc_door --include_imports \
+	  --descriptor_set_out=gateway/serving/grpc_door/inference.binpb inference.proto
 
 clean:                        ## remove everything that make has made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build reports

@@ -27,12 +27,15 @@ def command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one.")] = None,
     admin_port: Annotated[int | None, typer.Option(help="Admin port; 0 picks one.")] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(help="Port of the gRPC door; 0 picks a free one.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes that serve, deciding as one.")
     ] = None,
     sites: Sites = None,
     announce: Annotated[
-        Path | None, typer.Option(help="Write {url, admin_url, pid} as JSON here once ready.")
+        Path | None, typer.Option(help="Write {url, admin_url, grpc, pid} as JSON here once ready.")
     ] = None,
 ) -> None:
     """Serve models at the fleet's centers behind one endpoint."""
@@ -46,6 +49,7 @@ def command(
             server__host=host,
             server__port=port,
             server__admin_port=admin_port,
+            server__grpc_port=grpc_port,
             server__workers=workers,
         ).settings
 
@@ -59,9 +63,10 @@ def command(
 
 
 def _say(listening: Listening) -> None:
+    grpc = f"gRPC {listening.grpc}, " if listening.grpc else ""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(
         f"[bold green]nearway[/] serves {', '.join(listening.models)} "
         f"at {listening.centers} centers on [bold]{listening.url}[/] "
-        f"(admin {listening.admin_url}); Ctrl-C drains and stops"
+        f"({grpc}admin {listening.admin_url}); Ctrl-C drains and stops"
     )

@@ -55,6 +55,8 @@ class Server(Section, frozen=True):
     restarts_window_s: Positive = 60.0
     hung_s: NonNegative = 5.0
     ready_centers_min: Share = 0.5
+    grpc_port: Annotated[int, Meta(ge=-1, le=65535)] = -1
+    grpc_calls_max: Annotated[int, Meta(ge=2, le=4096)] = 256
 
 
 class Origins(Section, frozen=True):
@@ -122,13 +124,15 @@ class Models(Section, frozen=True):
     ``smaller``: by model, the one that answers instead when the deadline is too near for it;
     a model's own ``config.toml`` may name one, too. ``load``: all at the start, or each at its
     first request; then what is in memory may be bounded by ``memory_mb_max``, 0: no bound.
-    ``aliases``: names more at ``/v1``, by alias.
+    ``aliases``: names more at ``/v1``, by alias. ``custom_ops``: libraries of operators that
+    models may need and onnxruntime does not have: native code, run in this process.
     """
 
     dirs: tuple[str, ...] = ()
     shipped: bool = True
     smaller: dict[str, str] = {}
     aliases: dict[str, str] = {}
+    custom_ops: tuple[str, ...] = ()
     load: Literal["all", "on_demand"] = "all"
     memory_mb_max: NonNegative = 0.0
     inline_below_ms: NonNegative = 0.1

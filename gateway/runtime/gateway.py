@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -32,10 +33,14 @@ from gateway.runtime.reload import Reloader
 from gateway.runtime.worker_seat import WorkerSeat
 from gateway.serving import Front, PublicDoor, admin_routes, lasting_admin_app
 from gateway.serving.dashboard import Feed
+from gateway.serving.grpc_door import open_grpc_door
 from gateway.telemetry import Metrics, PolicyFigures
 from gateway.telemetry.events import RecentEvents
 from gateway.telemetry.recent import RecentMs
 from gateway.wan import DelayLine, Faults
+
+if TYPE_CHECKING:
+    from gateway.serving.grpc_door.door import GrpcDoor
 
 log = logging.getLogger("nearway.routing")
 
@@ -98,6 +103,8 @@ class Gateway:
         self.watch: LoopWatch | None = None
         self.door = PublicDoor(self.front)
         self.admin_routes = admin_routes(self.front)
+        self.grpc = self._grpc_door(loop)
+        self.grpc_address = ""
         self._drained = False
         self._admin: web.AppRunner | None = None
         self._accepting: dict[int, asyncio.Server] = {}
@@ -142,6 +149,8 @@ class Gateway:
         self.lasting.metrics.take_centers([center.id for center in generation.deciding.centers])
         self.door.take(generation.front)
         self.admin_routes.take(generation.front)
+        if self.grpc is not None:
+            self.grpc.take(generation.front)
 
     def _residency_changed(self, model: str, center: int, resident: bool, run_ms: float) -> None:
         self.generation.residents.told(model, center, resident, run_ms)
@@ -209,6 +218,8 @@ class Gateway:
         await self.door.open()
         self._admin = web.AppRunner(lasting_admin_app(self.admin_routes), access_log=None)
         await self._admin.setup()
+        if self.grpc is not None:
+            self.grpc_address = self._listen_grpc(self.grpc)
         url = admin_url = ""
         if self.seat is None:
             url, admin_url = await self._listen(self._admin)
@@ -239,7 +250,8 @@ class Gateway:
     async def retire(self) -> None:
         """Accept no more; each connection closes with its next answer, idle ones in the end."""
         self._accepting.clear()
-        await self.door.retire(self.settings.server.drain_s)
+        within_s = self.settings.server.drain_s
+        await asyncio.gather(self.door.retire(within_s), self._close_grpc(within_s))
 
     async def _listen(self, admin: web.AppRunner) -> tuple[str, str]:
         server = self.settings.server
@@ -254,6 +266,26 @@ class Gateway:
             raise taken("admin_port", server.admin_host, server.admin_port, error) from None
         admin_host, admin_port = admin.addresses[0][:2]
         return f"http://{host}:{port}", f"http://{admin_host}:{admin_port}"
+
+    def _grpc_door(self, loop: asyncio.AbstractEventLoop) -> GrpcDoor | None:
+        """Raises ConfigError when what it needs is not installed."""
+        server = self.settings.server
+        if server.grpc_port < 0:
+            return None
+        shared = server.reuse_port or self.seat is not None
+        return open_grpc_door(self.front, loop, reuse_port=shared)
+
+    def _listen_grpc(self, door: GrpcDoor) -> str:
+        server = self.settings.server
+        try:
+            return door.listen(server.host, server.grpc_port)
+        except OSError as error:
+            raise taken("grpc_port", server.host, server.grpc_port, error) from None
+
+    async def _close_grpc(self, within_s: float | None = None) -> None:
+        door, self.grpc = self.grpc, None
+        if door is not None:
+            await door.close(self.settings.server.drain_s if within_s is None else within_s)
 
     async def drain(self) -> int:
         """Refuse new work, wait for what is in flight; returns how many were left.
@@ -278,7 +310,8 @@ class Gateway:
         await self.generation.stop_asking()
         await self.lasting.feed.stop()
         logging.getLogger("nearway").removeHandler(self.events)
-        await self.door.close(CUT_OFF_S if self._drained else None)
+        cut_off_s = CUT_OFF_S if self._drained else None
+        await asyncio.gather(self.door.close(cut_off_s), self._close_grpc(cut_off_s))
         if self._admin is not None:
             await self._admin.cleanup()
         if self.watch is not None:

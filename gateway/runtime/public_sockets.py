@@ -16,9 +16,11 @@ from gateway.api import ConfigError
 
 
 class PublicSockets:
-    """``count`` sockets on one address. Raises ConfigError when it cannot be had."""
+    """``count`` sockets on one address. Raises ConfigError when it cannot be had: ``key`` asks
+    for it.
+    """
 
-    def __init__(self, host: str, port: int, count: int) -> None:
+    def __init__(self, host: str, port: int, count: int, key: str = "server.port") -> None:
         self.host = host
         self.asked_port = port
         try:
@@ -29,8 +31,8 @@ class PublicSockets:
             first = _bound(family, address)
         except OSError as error:
             raise ConfigError(
-                f"server.port = {port}: cannot listen on {host}: {error.strerror}; another "
-                "process may hold it. Set server.port (0 picks a free one)."
+                f"{key} = {port}: cannot listen on {host}: {error.strerror}; another "
+                f"process may hold it. Set {key} (0 picks a free one)."
             ) from None
         self._family, self._address = family, first.getsockname()
         self.sockets = [first]
@@ -42,10 +44,20 @@ class PublicSockets:
             self.sockets.append(_bound(self._family, self._address))
 
     @property
-    def url(self) -> str:
-        """Where clients connect."""
+    def port(self) -> int:
+        """The one that is held."""
+        return int(self._address[1])
+
+    @property
+    def address(self) -> str:
+        """Where clients connect, as host:port."""
         host, port = self._address[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def url(self) -> str:
+        """The same, for HTTP."""
+        return f"http://{self.address}"
 
     @property
     def descriptors(self) -> tuple[int, ...]:

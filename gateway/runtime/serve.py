@@ -52,7 +52,7 @@ async def _serve(
         await gateway.load_models()
         url, admin_url = await gateway.open_doors()
         names = tuple(name for name, *_ in gateway.repository.index())
-        listening = Listening(url, admin_url, len(gateway.ports), names)
+        listening = Listening(url, admin_url, len(gateway.ports), names, gateway.grpc_address)
         if announce is not None:
             announce_to(announce, listening)
         on_ready(listening)

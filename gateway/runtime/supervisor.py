@@ -18,6 +18,9 @@ noticed, and the reason is printed and answered. What cannot change while runnin
 addresses (``FIXED``): they are named, and stay. New processes read everything anew, so SIGHUP
 replaces them also when nothing in the config has changed: plugins may have.
 
+The gRPC door's port is held by a socket here, too, which never listens: each worker's door has
+its own sockets on that port, and what waits at those of a worker that dies is reset.
+
 The centers of the fleet that have no URL exist once, in a process of their own
 (``centers_host``); each workforce has one. A supervisor that is killed leaves nothing: the
 memory has no name, and workers and centers end when it is gone.
@@ -35,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.api import ConfigError, NearwayError
 from gateway.config import Settings
@@ -55,7 +59,13 @@ from gateway.serving.intake import Intake
 from gateway.wan import Gazetteer, load_cities
 
 log = logging.getLogger("nearway.supervisor")
-FIXED = ("server.host", "server.port", "server.admin_host", "server.admin_port")
+FIXED = (
+    "server.host",
+    "server.port",
+    "server.grpc_port",
+    "server.admin_host",
+    "server.admin_port",
+)
 
 
 def supervise(
@@ -134,6 +144,7 @@ class Supervisor:
         self._models: dict[str, Signature] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="nearway-"))
         self._sockets: PublicSockets | None = None
+        self._grpc: PublicSockets | None = None
         self._numbers = 0
         self._doors: web.AppRunner | None = None
         self._door: SupervisorDoor | None = None
@@ -143,6 +154,8 @@ class Supervisor:
         """Start the first workforce and open the doors. Raises ConfigError."""
         server = self.settings.server
         self._sockets = PublicSockets(server.host, server.port, server.workers)
+        if server.grpc_port >= 0:
+            self._grpc = PublicSockets(server.host, server.grpc_port, 1, "server.grpc_port")
         self.workforce = self._workforce(self.settings, self._sockets)
         self._models = await asyncio.to_thread(_models_on_disk, self.settings)
         admin_url = await self._open_door()
@@ -150,8 +163,9 @@ class Supervisor:
             await self.workforce.start()
         except ChildLost as error:
             raise ConfigError(str(error)) from None
-        models = self.workforce.models
-        return Listening(self._sockets.url, admin_url, len(self.workforce.centers), models)
+        models, centers = self.workforce.models, len(self.workforce.centers)
+        grpc = "" if self._grpc is None else self._grpc.address
+        return Listening(self._sockets.url, admin_url, centers, models, grpc)
 
     async def reload(self) -> Changes:
         """Replace the workforce by one of the config as it is now. Raises NearwayError when that
@@ -221,12 +235,15 @@ class Supervisor:
             logging.getLogger("nearway").removeHandler(self._door.events)
         if self._doors is not None:
             await self._doors.cleanup()
-        if self._sockets is not None:
-            self._sockets.close()
+        for held in (self._sockets, self._grpc):
+            if held is not None:
+                held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _workforce(self, settings: Settings, sockets: PublicSockets) -> Workforce:
         self._numbers += 1
+        if self._grpc is not None:
+            settings = _with_grpc_port(settings, self._grpc.port)
         return Workforce(settings, sockets, self._folder, self._numbers)
 
     async def _open_door(self) -> str:
@@ -252,6 +269,11 @@ class Supervisor:
             ) from None
         host, port = self._doors.addresses[1][:2]
         return f"http://{host}:{port}"
+
+
+def _with_grpc_port(settings: Settings, port: int) -> Settings:
+    """Workers listen there by themselves, on sockets that grpcio makes: it takes no other."""
+    return replace(settings, server=replace(settings.server, grpc_port=port))
 
 
 def _models_on_disk(settings: Settings) -> dict[str, Signature]:

@@ -49,6 +49,8 @@ def test_the_wheel_holds_models_places_and_notices(wheel: Path) -> None:
         "gateway_models/grid-load/1/model.onnx",
         "gateway/wan/places.csv",
         "gateway/config/fleet.toml",
+        "gateway/serving/grpc_door/inference.proto",
+        "gateway/serving/grpc_door/inference.binpb",
         "gateway_plugins/pickers/least.py",
         "gateway/py.typed",
     ):

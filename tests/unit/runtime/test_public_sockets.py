@@ -13,7 +13,7 @@ def test_all_sockets_have_one_port_and_none_listens_yet() -> None:
     names = {each.getsockname() for each in made.sockets}
     assert len(names) == 1
     host, port = names.pop()
-    assert made.url == f"http://{host}:{port}"
+    assert (made.url, made.port) == (f"http://{host}:{port}", port)
     with socket.socket() as client, pytest.raises(ConnectionRefusedError):
         client.connect((host, port))
     made.close()
@@ -54,6 +54,13 @@ def test_a_port_somebody_listens_on_is_refused_even_if_he_would_share(sharing: b
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"server.port = {port}"):
             PublicSockets("127.0.0.1", port, 2)
+
+
+def test_the_key_that_asks_for_the_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"server.grpc_port = {port}.*Set server.grpc_port"):
+            PublicSockets("127.0.0.1", port, 1, "server.grpc_port")
 
 
 def test_a_host_that_is_none_is_told() -> None:
