@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.api import ConfigError
 from gateway.engine.loaded_model import load_model
+from gateway.engine.model_config import CONFIG_FILE, read_model_config, served_versions
 from gateway.engine.repository import NAME, VERSION, version_names
 from gateway.engine.warm_up import EXAMPLE_FILE, read_example
 
@@ -48,6 +49,10 @@ def _check_folder(folder: Path, *, tensor_elements_max: int) -> list[Finding]:
     if not versions:
         return [Finding(folder, _no_version(folder))]
     findings: list[Finding] = []
+    try:
+        versions = served_versions(folder, read_model_config(folder), versions)
+    except ConfigError as error:
+        return [Finding(folder / CONFIG_FILE, str(error))]
     for version in versions:
         try:
             model = load_model(folder, version, versions, tensor_elements_max=tensor_elements_max)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.engine.heap import FACTOR, files_bytes
-from gateway.engine.model_config import ModelConfig, read_model_config
+from gateway.engine.model_config import ModelConfig, read_model_config, served_versions
 
 UNKNOWN_RUN_MS = 5.0
 LOAD_MS = 250.0
@@ -32,9 +32,13 @@ class ColdModel:
 
 
 def cold_model(folder: Path, versions: Sequence[str]) -> ColdModel:
-    """Priors for a model that nobody has loaded yet. Raises ConfigError for its config."""
+    """Priors for a model that nobody has loaded yet; ``versions``: those on disk.
+
+    Raises ConfigError for its config.
+    """
     config = read_model_config(folder)
-    on_disk_bytes = sum(files_bytes(folder / version) for version in versions)
+    served = served_versions(folder, config, versions)
+    on_disk_bytes = sum(files_bytes(folder / version) for version in served)
     run_ms = config.service.mean_ms if config.service is not None else UNKNOWN_RUN_MS
     load_ms = LOAD_MS + LOAD_MS_PER_MB * on_disk_bytes / 1e6
     return ColdModel(config, run_ms, load_ms, int(FACTOR * on_disk_bytes))

@@ -172,17 +172,18 @@ def load_model(
     tensor_elements_max: int,
     clock: Callable[[], float] = time.perf_counter,
     known: Measured | None = None,
+    custom_ops: Sequence[str] = (),
 ) -> LoadedModel:
     """Open ``folder/version/model.onnx``, hold its config against it and measure a run.
 
     ``folder`` bears the model's name. ``known``: the same files, when they were in memory before;
-    then one run warms up and nothing is measured again. Raises ConfigError: what is wrong, where,
-    what is right.
+    then one run warms up and nothing is measured again. ``custom_ops``: libraries of operators.
+    Raises ConfigError: what is wrong, where, what is right.
     """
     path = folder / version / MODEL_FILE
     config = read_model_config(folder)
-    check_model_file(folder, path)
-    opened = open_file(path)
+    check_model_file(folder, path, custom_ops=bool(custom_ops))
+    opened = open_file(path, config.session, custom_ops)
     check_batch(folder / CONFIG_FILE, config, opened.inputs)
     _check_size(path, opened.inputs, tensor_elements_max)
     labels = read_labels(folder, config, opened.outputs)

@@ -11,6 +11,17 @@
     [labels]
     state = "labels_state.txt" # output = file, a label a line
 
+    [versions]                 # which of those on disk are served; all unless told
+    latest = 2                 # so many, those of the highest numbers; or
+    only = [1, 3]              # these
+
+    [session]                  # how onnxruntime runs it
+    threads = 2                # of one run
+    graph_level = "extended"   # how far the graph is rewritten: off, basic, extended, all
+    arena = false              # memory of a run is kept for the next one
+    memory_pattern = false     # where in it the tensors lie is remembered by shape
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]   # first that can, runs it
+
     [service]                  # optional: emulate a slower model
     median_ms = 4.0
     sigma = 0.3                # of the log-normal distribution
@@ -66,6 +77,35 @@ class Service(Section, frozen=True):
         return drawn_ms
 
 
+class Versions(Section, frozen=True):
+    """Which versions on disk are served: the ``latest`` so many, ``only`` these, else all."""
+
+    latest: Annotated[int, Meta(ge=0)] = 0
+    only: tuple[Annotated[int, Meta(ge=1)], ...] = ()
+
+    def chosen(self, on_disk: Sequence[str]) -> tuple[str, ...]:
+        """Of the numbers ``on_disk``, in their order; those of ``only`` that are not there are not
+        in it.
+        """
+        if self.latest:
+            return tuple(on_disk[-self.latest :])
+        only = {str(number) for number in self.only}
+        return tuple(version for version in on_disk if version in only or not only)
+
+
+class Session(Section, frozen=True):
+    """Options of a model's onnxruntime sessions. ``providers``: the CPU's where empty.
+
+    One ``thread`` a run is the default, because a center runs many requests at once.
+    """
+
+    threads: Annotated[int, Meta(ge=1, le=256)] = 1
+    graph_level: Literal["off", "basic", "extended", "all"] = "all"
+    arena: bool = True
+    memory_pattern: bool = True
+    providers: tuple[str, ...] = ()
+
+
 class ModelConfig(Section, frozen=True):
     """What the operator says of a model; the rest is discovered from the file."""
 
@@ -77,6 +117,8 @@ class ModelConfig(Section, frozen=True):
     smaller: str = ""
     context_tokens: Annotated[int, Meta(ge=16, le=1_048_576)] = 1024
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    versions: Versions = Versions()
+    session: Session = Session()
     service: Service | None = None
 
 
@@ -90,10 +132,24 @@ def read_model_config(folder: Path) -> ModelConfig:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
     try:
-        return msgspec.convert(parse_toml(text, str(path)), ModelConfig)
+        config = msgspec.convert(parse_toml(text, str(path)), ModelConfig)
     except msgspec.ValidationError as error:
         known = ", ".join(ModelConfig.__struct_fields__)
         raise ConfigError(f"{path}: {error}; known keys: {known}") from None
+    if config.versions.latest and config.versions.only:
+        raise ConfigError(f"{path}: versions has both latest and only; expected one of them")
+    return config
+
+
+def served_versions(folder: Path, config: ModelConfig, on_disk: Sequence[str]) -> tuple[str, ...]:
+    """The versions to serve, lowest number first. Raises ConfigError when one is not on disk."""
+    missing = [str(number) for number in config.versions.only if str(number) not in on_disk]
+    if missing:
+        raise ConfigError(
+            f"{folder / CONFIG_FILE}: versions.only names {missing[0]}, which is not there; "
+            f"versions on disk: {', '.join(on_disk) or 'none'}"
+        )
+    return config.versions.chosen(on_disk)
 
 
 def check_batch(path: Path, config: ModelConfig, inputs: Sequence[TensorSpec]) -> None:

@@ -1,4 +1,5 @@
-"""What a model file says before anybody opens it: where its weights lie, and that it is whole.
+"""What a model file says before anybody opens it: where its weights lie, what operators it needs,
+and that it is whole.
 
 Theory of operation. An ONNX file is a protocol buffer: fields, each with a number, a wire type
 and its bytes, nested (onnx/onnx.proto). ``check_model_file`` walks the messages that can hold a
@@ -7,12 +8,17 @@ the folder: its location must be a relative path to a plain file that is really 
 folder of the version, and as long as is said. onnxruntime checks this too in its later versions,
 and then with the weights in memory already. The walk has no recursion and a bound on its steps,
 so a file made to be expensive costs no more than the largest honest one.
+
+Operators that neither ONNX nor onnxruntime has come from a library of native code. A file that
+needs such is refused here, by name, unless the operator has named the libraries to load
+(``models.custom_ops``); functions that a file brings itself are made of known operators.
 """
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -26,6 +32,7 @@ FIELDS_MAX: Final = 20_000_000
 DEPTH_MAX: Final = 100
 """As protocol buffers' own parsers have it."""
 BYTES_SHOWN: Final = 200
+NAMED_MAX: Final = 5
 
 _VARINT, _EIGHT, _SIZED, _FOUR = 0, 1, 2, 5
 _Bytes = mmap.mmap | bytes
@@ -51,9 +58,43 @@ _HOLDS: Final[Mapping[str, Mapping[int, str]]] = MappingProxyType(
     }
 )
 
+DOMAINS: Final = frozenset(
+    {
+        "", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training",
+        "com.microsoft", "com.microsoft.experimental", "com.microsoft.nchwc", "com.microsoft.dml",
+        "com.ms.internal.nhwc", "org.pytorch.aten",
+    }
+)  # fmt: skip
+"""Whose operators are ONNX's or onnxruntime's own."""
 
-def check_model_file(folder: Path, path: Path) -> None:
-    """``path`` is a file of the model in ``folder``. Raises ConfigError: what is wrong, where."""
+# Where a message keeps a name and the domain of that name.
+_NAMES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {"node": (4, 7), "function": (1, 10)}
+)
+
+
+@dataclass(slots=True)
+class Operators:
+    """(domain, name) of those that nodes of a file ``use``, outside ``DOMAINS``; and of the
+    functions it ``brings``.
+    """
+
+    used: set[tuple[str, str]] = field(default_factory=set)
+    brought: set[tuple[str, str]] = field(default_factory=set)
+
+    def note(self, kind: str, domain: str, name: str) -> None:
+        """A node or a function was read."""
+        if kind == "function":
+            self.brought.add((domain, name))
+        elif domain not in DOMAINS:
+            self.used.add((domain, name))
+
+
+def check_model_file(folder: Path, path: Path, *, custom_ops: bool = False) -> None:
+    """``path`` is a file of the model in ``folder``. Raises ConfigError: what is wrong, where.
+
+    ``custom_ops``: libraries of operators will be loaded, so any operator may be there.
+    """
     try:
         inside(folder, path.relative_to(folder))
     except FileNotFoundError:
@@ -67,8 +108,17 @@ def check_model_file(folder: Path, path: Path) -> None:
             "weights in files beside it (external data)"
         )
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for said in external_tensors(path, content, size):
+        operators = Operators()
+        for said in external_tensors(path, content, size, operators):
             _check_external(path, said)
+    custom = sorted(operators.used - operators.brought)
+    if custom and not custom_ops:
+        named = ", ".join(f"{domain}.{name}"[:BYTES_SHOWN] for domain, name in custom[:NAMED_MAX])
+        raise ConfigError(
+            f"{path}: needs operators that onnxruntime does not have: {named}; they come with a "
+            "library of native code, which is loaded only where models.custom_ops of the config "
+            "names it"
+        )
 
 
 def _check_external(path: Path, said: Mapping[str, str]) -> None:
@@ -111,8 +161,13 @@ def _count(path: Path, said: Mapping[str, str], key: str) -> int:
 # ---- the walk ---------------------------------------------------------------------------------
 
 
-def external_tensors(path: Path, content: _Bytes, size: int) -> Iterator[dict[str, str]]:
-    """What each tensor that is kept elsewhere says of where. Raises ConfigError: no ONNX."""
+def external_tensors(
+    path: Path, content: _Bytes, size: int, operators: Operators | None = None
+) -> Iterator[dict[str, str]]:
+    """What each tensor that is kept elsewhere says of where. Raises ConfigError: no ONNX.
+
+    What operators are there is noted in ``operators``.
+    """
     stack = [("model", 0, size, 0)]
     left = FIELDS_MAX
     while stack:
@@ -121,6 +176,8 @@ def external_tensors(path: Path, content: _Bytes, size: int) -> Iterator[dict[st
             raise ConfigError(f"{path}: is nested deeper than {DEPTH_MAX} messages; no ONNX is")
         holds = _HOLDS[kind]
         entries: dict[str, str] = {}
+        names = _NAMES.get(kind, ()) if operators is not None else ()
+        texts: dict[int, str] = {}
         for number, first, after in _sized_fields(path, content, start, end):
             left -= 1
             if left < 0:
@@ -131,6 +188,10 @@ def external_tensors(path: Path, content: _Bytes, size: int) -> Iterator[dict[st
                 entries[key] = value
             elif inner is not None:
                 stack.append((inner, first, after, depth + 1))
+            elif number in names:
+                texts[number] = _text(content, first, after)
+        if operators is not None and names:
+            operators.note(kind, texts.get(names[1], ""), texts.get(names[0], ""))
         if entries:
             yield entries
 
@@ -180,8 +241,12 @@ def _entry(path: Path, content: _Bytes, start: int, end: int) -> tuple[str, str]
     texts = {1: "", 2: ""}
     for number, first, after in _sized_fields(path, content, start, end):
         if number in texts:
-            texts[number] = content[first : min(after, first + 4096)].decode("utf-8", "replace")
+            texts[number] = _text(content, first, after)
     return texts[1], texts[2]
+
+
+def _text(content: _Bytes, first: int, after: int) -> str:
+    return content[first : min(after, first + 4096)].decode("utf-8", "replace")
 
 
 def _broken(path: Path, at: int, found: str) -> ConfigError:

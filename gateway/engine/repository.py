@@ -32,7 +32,7 @@ from gateway.config.file_signature import Signature, signature_of
 from gateway.engine.cold_models import ColdModel, cold_model
 from gateway.engine.heap import files_bytes, heap_reader, taken_bytes
 from gateway.engine.loaded_model import LoadedModel, Measured, load_model
-from gateway.engine.model_config import ModelConfig
+from gateway.engine.model_config import ModelConfig, read_model_config, served_versions
 from gateway.engine.tokenizer import TOKENIZER_FILE
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -44,6 +44,7 @@ READY = "READY"
 UNAVAILABLE = "UNAVAILABLE"
 LOADING = "LOADING"
 UNLOADED = "unloaded"
+LEFT_OUT = "left out by versions in its config.toml"
 ON_DEMAND = "not in memory; its first request loads it"
 
 
@@ -87,9 +88,12 @@ class ModelRepository:
         roots: Sequence[Path],
         *,
         tensor_elements_max: int,
+        custom_ops: Sequence[str] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """``custom_ops``: libraries of operators that any model may use."""
         self.roots = tuple(roots)
+        self._custom_ops = tuple(custom_ops)
         self._elements_max = tensor_elements_max
         self._clock = clock
         self._folders: dict[str, Path] = {}
@@ -189,7 +193,12 @@ class ModelRepository:
         declared, where they are loaded ``on_demand``. What was unloaded by hand stays unloaded.
         Raises ConfigError for anything that is wrong.
         """
-        after = ModelRepository(roots, tensor_elements_max=self._elements_max, clock=self._clock)
+        after = ModelRepository(
+            roots,
+            tensor_elements_max=self._elements_max,
+            custom_ops=self._custom_ops,
+            clock=self._clock,
+        )
         after.scan()
         after._followed = dict(self._resident)
         after._measured = dict(self._measured)
@@ -309,11 +318,16 @@ class ModelRepository:
             on_disk = version_names(folder) if folder is not None and folder.is_dir() else ()
             absent = LOADING if name in self._loading else UNAVAILABLE
             reason = self._reasons.get(name, "not loaded") if absent is UNAVAILABLE else ""
+            cold = self._cold.get(name)
+            config = cold.config if cold else resident.latest.config if resident else None
+            chosen = config.versions.chosen(on_disk) if config is not None else on_disk
             for version in sorted({*on_disk, *serving}, key=int):
-                if name in self._cold:
-                    rows.append((name, version, READY, ON_DEMAND))
-                elif version in serving:
+                if version in serving:
                     rows.append((name, version, READY, self._reasons.get(name, "")))
+                elif version not in chosen:
+                    rows.append((name, version, UNAVAILABLE, LEFT_OUT))
+                elif cold is not None:
+                    rows.append((name, version, READY, ON_DEMAND))
                 else:
                     rows.append((name, version, absent, reason))
         return rows
@@ -329,9 +343,10 @@ class ModelRepository:
     def _open(self, folder: Path) -> _Resident:
         began_s = self._clock()
         signature = signature_of([folder])
-        versions = version_names(folder)
-        if not versions:
+        on_disk = version_names(folder)
+        if not on_disk:
             raise ConfigError(f"{folder}: no version folder; expected {folder.name}/1/model.onnx")
+        versions = served_versions(folder, read_model_config(folder), on_disk)
         measured = self._measured_of(folder.name, signature)
         before_bytes = self._heap_bytes() if self._heap_bytes is not None else 0
         models = {
@@ -342,6 +357,7 @@ class ModelRepository:
                 tensor_elements_max=self._elements_max,
                 clock=self._clock,
                 known=measured.get(version),
+                custom_ops=self._custom_ops,
             )
             for version in versions
         }

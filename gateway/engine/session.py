@@ -1,8 +1,8 @@
 """onnxruntime sessions: how a file is opened, and what it says of its tensors.
 
-One thread a run, no thread pool of onnxruntime's own: parallelism comes from many requests,
-and a pool a session would multiply by the number of models. Sessions are safe to run from
-several threads at once and are shared by all centers of a process.
+One thread a run unless a model's config says more, so no thread pool of onnxruntime's own:
+parallelism comes from many requests, and a pool a session would multiply by the number of models.
+Sessions are safe to run from several threads at once and are shared by all centers of a process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
 from gateway.api import ConfigError, NdArray, TensorSpec
+from gateway.engine.model_config import Session
 
 LOG_FATAL = 4
 """onnxruntime reports every error as an exception too; its log would let a client that sends
@@ -58,6 +59,15 @@ _DATATYPES = {
     "tensor(string)": "BYTES",
 }
 
+CPU_ONE_THREAD = Session()
+
+_GRAPH_LEVELS = {
+    "off": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+
 _SOURCE_PLACE = re.compile(r"/onnxruntime_src/\S+ ")
 """Where in its own source onnxruntime raised: nothing for a client."""
 
@@ -74,15 +84,20 @@ class OpenedFile:
     free_names: Mapping[str, tuple[str | None, ...]]
 
 
-def open_file(path: Path) -> OpenedFile:
-    """Open ``path`` on the CPU. Raises ConfigError: unreadable, or a tensor we cannot carry."""
+def open_file(
+    path: Path, how: Session = CPU_ONE_THREAD, custom_ops: Sequence[str] = ()
+) -> OpenedFile:
+    """Open ``path`` with the options ``how``; ``custom_ops``: libraries of operators.
+
+    Raises ConfigError: unreadable, a library or provider that is not there, or a tensor we cannot
+    carry.
+    """
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; a version folder holds a model.onnx")
     onnxruntime.disable_telemetry_events()
+    options, providers = session_options(how, custom_ops), _providers(path, how)
     try:
-        session = onnxruntime.InferenceSession(
-            path, session_options(), providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(path, options, providers=providers)
     except ORT_ERRORS as error:
         raise ConfigError(f"{path}: onnxruntime cannot open it: {plain(error)}") from None
     return OpenedFile(
@@ -96,14 +111,39 @@ def open_file(path: Path) -> OpenedFile:
     )
 
 
-def session_options() -> Any:
-    """One thread, sequential, quiet."""
+def session_options(how: Session = CPU_ONE_THREAD, custom_ops: Sequence[str] = ()) -> Any:
+    """As the model's config has it; sequential and quiet. Raises ConfigError for a library."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = how.threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = LOG_FATAL
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, _GRAPH_LEVELS[how.graph_level]
+    )
+    options.enable_cpu_mem_arena = how.arena
+    options.enable_mem_pattern = how.memory_pattern
+    if how.threads > 1:  # threads that wait for the next run must not take the loop's core
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for library in custom_ops:
+        try:
+            options.register_custom_ops_library(library)
+        except ORT_ERRORS as error:
+            raise ConfigError(
+                f"models.custom_ops: {library}: cannot be loaded: {plain(error)}"
+            ) from None
     return options
+
+
+def _providers(path: Path, how: Session) -> list[str]:
+    here = onnxruntime.get_available_providers()
+    for provider in how.providers:
+        if provider not in here:
+            raise ConfigError(
+                f"{path}: session.providers in config.toml names {provider!r}, which this "
+                f"onnxruntime does not have; it has {', '.join(here)}"
+            )
+    return [*how.providers] or ["CPUExecutionProvider"]
 
 
 def _fastest_run(session: Any) -> RunSession:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.api import TensorSpec
 from gateway.engine.loaded_model import MODEL_FILE, PLATFORM, LoadedModel
+from gateway.engine.model_config import Versions
 
 
 def triton_config(model: LoadedModel) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def triton_config(model: LoadedModel) -> dict[str, Any]:
         "name": model.name,
         "platform": PLATFORM,
         "backend": "onnxruntime",
-        "version_policy": {"all": {}},
+        "version_policy": _version_policy(config.versions),
         "max_batch_size": config.max_batch_size,
         "input": [
             {**_tensor(spec, batching=batching), "format": "FORMAT_NONE", "optional": False}
@@ -42,6 +43,14 @@ def triton_config(model: LoadedModel) -> dict[str, Any]:
             "description": {"string_value": config.description},
         },
     }
+
+
+def _version_policy(versions: Versions) -> dict[str, Any]:
+    if versions.latest:
+        return {"latest": {"num_versions": versions.latest}}
+    if versions.only:
+        return {"specific": {"versions": list(versions.only)}}
+    return {"all": {}}
 
 
 def _tensor(spec: TensorSpec, *, batching: bool) -> dict[str, Any]:

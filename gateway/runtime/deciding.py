@@ -230,7 +230,11 @@ def build_repository(settings: Settings) -> ModelRepository:
             '"on_demand": a model can only be given up if its next request may load it again'
         )
     elements_max = settings.server.tensor_elements_max
-    return ModelRepository(model_roots(settings), tensor_elements_max=elements_max)
+    return ModelRepository(
+        model_roots(settings),
+        tensor_elements_max=elements_max,
+        custom_ops=settings.models.custom_ops,
+    )
 
 
 def model_roots(settings: Settings) -> list[Path]:

@@ -83,3 +83,14 @@ def test_the_bound_is_given(workshop: Any) -> None:
     workshop.write("m", workshop.identity("FP32", ["n", 11]))
     [finding] = check_repository(workshop.root, tensor_elements_max=10)
     assert "tensor_elements_max" in str(finding)
+
+
+def test_a_version_that_is_wanted_and_not_there_is_found(workshop: Any) -> None:
+    workshop.write("m", workshop.identity(), config="[versions]\nonly = [2]")
+    assert "versions.only names 2, which is not there; versions on disk: 1" in only(workshop.root)
+
+
+def test_a_version_left_out_is_not_looked_at(workshop: Any) -> None:
+    workshop.write("m", b"broken", "1", config="[versions]\nlatest = 1")
+    workshop.write("m", workshop.identity(), "2", config="[versions]\nlatest = 1")
+    assert check_repository(workshop.root) == []

@@ -9,7 +9,15 @@ import pytest
 
 from gateway.api import ConfigError, TensorSpec
 from gateway.engine import ModelConfig, Service
-from gateway.engine.model_config import check_batch, class_count, read_labels, read_model_config
+from gateway.engine.model_config import (
+    Session,
+    Versions,
+    check_batch,
+    class_count,
+    read_labels,
+    read_model_config,
+    served_versions,
+)
 
 FREE = TensorSpec("x", "FP32", (-1, 3))
 STATE = TensorSpec("state", "FP32", (-1, 3))
@@ -30,6 +38,14 @@ def test_all_of_it(tmp_path: Path) -> None:
     smaller = "heat-s"
     [labels]
     state = "labels.txt"
+    [versions]
+    latest = 2
+    [session]
+    threads = 2
+    graph_level = "basic"
+    arena = false
+    memory_pattern = false
+    providers = ["CPUExecutionProvider"]
     [service]
     median_ms = 4
     sigma = 0.3
@@ -42,6 +58,14 @@ def test_all_of_it(tmp_path: Path) -> None:
         scenarios=("hot metal ahead", "silicon ahead"),
         smaller="heat-s",
         labels={"state": "labels.txt"},
+        versions=Versions(latest=2),
+        session=Session(
+            threads=2,
+            graph_level="basic",
+            arena=False,
+            memory_pattern=False,
+            providers=("CPUExecutionProvider",),
+        ),
         service=Service(median_ms=4.0, sigma=0.3),
     )
 
@@ -62,6 +86,11 @@ def test_absent_or_empty_means_defaults(tmp_path: Path) -> None:
         ('scenarios = "one"', "scenarios"),
         ('scenarios = [""]', "scenarios"),
         ("industry = 3", "industry"),
+        ("[session]\nthreads = 0", "session.threads"),
+        ('[session]\ngraph_level = "most"', "session.graph_level"),
+        ("[session]\nthread = 1", "thread"),
+        ("[versions]\nonly = [0]", "versions.only"),
+        ("[versions]\nlatest = 1\nonly = [1]", "both latest and only"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, what: str) -> None:
@@ -123,3 +152,15 @@ def test_a_share_of_the_runs_stalls() -> None:
     assert set(drawn) == {4.0, 120.0}
     assert 0.08 < drawn.count(120.0) / len(drawn) < 0.12
     assert service.mean_ms == pytest.approx(4.0 * (1.0 + 0.1 * 29.0))
+
+
+def test_versions_are_chosen_of_those_on_disk(tmp_path: Path) -> None:
+    def served(text: str) -> tuple[str, ...]:
+        return served_versions(tmp_path, read(tmp_path, text), ("1", "2", "10"))
+
+    assert served("") == ("1", "2", "10")
+    assert served("[versions]\nlatest = 2") == ("2", "10")
+    assert served("[versions]\nlatest = 9") == ("1", "2", "10")
+    assert served("[versions]\nonly = [10, 1]") == ("1", "10")
+    with pytest.raises(ConfigError, match=r"versions.only names 3.*versions on disk: 1, 2, 10"):
+        served("[versions]\nonly = [1, 3]")

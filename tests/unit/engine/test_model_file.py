@@ -216,3 +216,46 @@ def test_the_shipped_models_pass() -> None:
     for path in paths:
         check_model_file(path.parents[1], path)
         assert list(external_tensors(path, path.read_bytes(), path.stat().st_size)) == []
+
+
+def test_operators_of_strangers_are_refused_by_name_unless_allowed(lay: Any) -> None:
+    folder, path = lay(make_model(op="Shout", domain="ai.stranger"))
+    with pytest.raises(ConfigError, match=r"ai.stranger.Shout.*models.custom_ops"):
+        check_model_file(folder, path)
+    check_model_file(folder, path, custom_ops=True)
+
+
+def test_operators_of_strangers_are_found_in_branches_and_functions(lay: Any) -> None:
+    inner = helper.make_graph(
+        [helper.make_node("Shout", [], ["z"], domain="ai.stranger")],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, [4])],
+    )
+    branch = onnx.load_from_string(make_model())
+    branch.graph.node.append(
+        helper.make_node("If", ["c"], ["q"], then_branch=inner, else_branch=inner)
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    function = onnx.load_from_string(make_model())
+    node = helper.make_node("Shout", ["a"], ["b"], domain="ai.stranger")
+    function.functions.append(helper.make_function("own", "F", ["a"], ["b"], [node], opsets))
+    for model in (branch, function):
+        folder, path = lay(model.SerializeToString())
+        with pytest.raises(ConfigError, match=r"ai.stranger.Shout"):
+            check_model_file(folder, path)
+
+
+def test_a_function_the_file_brings_and_operators_of_onnxruntime_are_served(lay: Any) -> None:
+    opsets = [helper.make_opsetid("", 17)]
+    model = onnx.load_from_string(make_model(op="Twice", domain="own"))
+    node = helper.make_node("Add", ["a", "b"], ["c"])
+    model.functions.append(helper.make_function("own", "Twice", ["a", "b"], ["c"], [node], opsets))
+    folder, path = lay(model.SerializeToString())
+    check_model_file(folder, path)
+    loaded = load_model(folder, "1", ("1",), tensor_elements_max=100)
+    [answer] = loaded.run({"x": WEIGHTS}, ["y"])
+    assert answer.tolist() == (2 * WEIGHTS).tolist()
+    folder, path = lay(make_model(op="BiasGelu", domain="com.microsoft"))
+    check_model_file(folder, path)
+    load_model(folder, "1", ("1",), tensor_elements_max=100)

@@ -259,3 +259,31 @@ def test_a_model_with_a_tokenizer_reads_text() -> None:
         models.load(name)
         assert models.speaks(name) is speaks
     assert not models.speaks("nope")
+
+
+@pytest.mark.parametrize("on_demand", [False, True])
+def test_versions_left_out_are_listed_and_not_served(workshop: Any, on_demand: bool) -> None:
+    for version in ("1", "2", "3"):
+        workshop.write("m", workshop.identity(), version, config="[versions]\nlatest = 2")
+    repository = ModelRepository([workshop.root], tensor_elements_max=100)
+    repository.scan()
+    if on_demand:
+        repository.declare("m")
+    else:
+        repository.load("m")
+    rows = [(version, state) for _, version, state, _ in repository.index()]
+    assert rows == [("1", "UNAVAILABLE"), ("2", "READY"), ("3", "READY")]
+    assert "versions in its config.toml" in repository.index()[0][3]
+    repository.load("m")
+    assert repository.get("m").metadata.versions == ("2", "3")
+    with pytest.raises(NotFound, match="no version '1'; versions here: 2, 3"):
+        repository.get("m", "1")
+
+
+def test_a_version_that_is_wanted_and_not_there_is_an_error(workshop: Any) -> None:
+    workshop.write("m", workshop.identity(), config="[versions]\nonly = [2]")
+    repository = ModelRepository([workshop.root], tensor_elements_max=100)
+    repository.scan()
+    for step in (repository.load, repository.declare):
+        with pytest.raises(ConfigError, match=r"versions.only names 2"):
+            step("m")

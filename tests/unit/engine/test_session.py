@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from gateway.api import DTYPES, ConfigError, TensorSpec
-from gateway.engine.session import open_file, plain
+from gateway.engine.model_config import Session
+from gateway.engine.session import open_file, plain, session_options
 
 
 @pytest.mark.parametrize("datatype", sorted(DTYPES))
@@ -88,3 +89,34 @@ def test_errors_are_not_logged(workshop: Any, capfd: pytest.CaptureFixture[str])
     with pytest.raises(Exception, match="broadcast"):
         opened.run(["y"], inputs, None)
     assert capfd.readouterr().err == ""
+
+
+def test_options_of_a_session_are_those_of_the_config() -> None:
+    options = session_options(
+        Session(threads=3, graph_level="basic", arena=False, memory_pattern=False)
+    )
+    assert options.intra_op_num_threads == 3
+    assert options.graph_optimization_level.name == "ORT_ENABLE_BASIC"
+    assert not options.enable_cpu_mem_arena
+    assert not options.enable_mem_pattern
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    usual = session_options()
+    assert (usual.intra_op_num_threads, usual.enable_cpu_mem_arena) == (1, True)
+    assert usual.graph_optimization_level.name == "ORT_ENABLE_ALL"
+
+
+@pytest.mark.parametrize("level", ["off", "basic", "extended", "all"])
+def test_a_model_answers_the_same_with_any_options(workshop: Any, level: Any) -> None:
+    path = workshop.write("m", workshop.add()) / "1" / "model.onnx"
+    how = Session(threads=2, graph_level=level, arena=False, providers=("CPUExecutionProvider",))
+    one = np.ones(2, np.float32)
+    [answer] = open_file(path, how).run(["y"], {"a": one, "b": one}, None)
+    assert answer.tolist() == [2, 2]
+
+
+def test_a_provider_or_a_library_that_is_not_there_is_named(workshop: Any) -> None:
+    path = workshop.write("m", workshop.add()) / "1" / "model.onnx"
+    with pytest.raises(ConfigError, match=r"'NpuExecutionProvider'.*CPUExecutionProvider"):
+        open_file(path, Session(providers=("NpuExecutionProvider",)))
+    with pytest.raises(ConfigError, match=r"models.custom_ops: /nowhere/ops.so: cannot be loaded"):
+        open_file(path, custom_ops=("/nowhere/ops.so",))

@@ -49,3 +49,14 @@ def test_a_model_whose_requests_share_runs_says_so_and_waits_for_nobody(workshop
     }
     model.batching = Batching()
     assert "dynamic_batching" not in triton_config(model)
+
+
+def test_the_version_policy_is_the_one_of_the_config(workshop: Any) -> None:
+    def policy(text: str) -> dict[str, Any]:
+        said = config_of(workshop.write("m", workshop.identity(), config=text))["version_policy"]
+        assert isinstance(said, dict)
+        return said
+
+    assert policy("") == {"all": {}}
+    assert policy("[versions]\nlatest = 2") == {"latest": {"num_versions": 2}}
+    assert policy("[versions]\nonly = [1]") == {"specific": {"versions": [1]}}
