@@ -15,7 +15,9 @@ F32N = NDArray[np.float32]
 class Query:
     """One question to the router. ``vantage`` is a row index, see ``Table``.
 
-    ``priority``: its class, 1 is the highest; 0 is whoever named none.
+    ``priority``: its class, 1 is the highest; 0 is whoever named none. ``session``: what the
+    client says belongs together, empty when it says nothing. ``prompt``: what a model that
+    writes text is to read first, as it stands in the body; empty for all other requests.
     """
 
     vantage: int
@@ -25,6 +27,7 @@ class Query:
     body_bytes: int = 0
     session: str = ""
     priority: int = 0
+    prompt: bytes = b""
 
 
 @dataclass(slots=True)

@@ -68,6 +68,7 @@ class Origins(Section, frozen=True):
         ("cf-iplatitude", "cf-iplongitude"),
     )
     tenant_header: str = "x-nearway-tenant"
+    session_header: str = "x-nearway-session"
     default: str = "Shanghai"
 
 

@@ -32,7 +32,7 @@ from gateway.wire import find_limits
 REQUEST_ID_CHARS_MAX = 128
 PEERS_REMEMBERED_MAX = 4096
 ORIGINS_REMEMBERED_MAX = 4096
-TENANT_CHARS_MAX = 128
+NAME_CHARS_MAX = 128
 MEDIA_TYPES = ("application/json", "application/octet-stream")
 
 
@@ -56,7 +56,8 @@ class Said:
     ``budget_ms``: None when the body may say it. ``json_bytes``: the length of the JSON head as
     it is written, to be held against the body; None when no binary tensors follow.
     ``priority``: the class, 1 is the highest; None when the body may say it. ``trusted``: what
-    the body says of its priority is believed also where it is a high one.
+    the body says of its priority is believed also where it is a high one. ``session``: empty
+    when none is named.
     """
 
     vantage: int
@@ -65,6 +66,7 @@ class Said:
     json_bytes: str | None
     priority: int | None = None
     trusted: bool = False
+    session: str = ""
 
 
 class Intake:
@@ -80,6 +82,7 @@ class Intake:
         "_ids",
         "_origin_header",
         "_priority_header",
+        "_session_header",
         "_tenant_header",
         "_vantage_of",
         "body_bytes_max",
@@ -98,6 +101,7 @@ class Intake:
         self._origin_header = origins.header
         self._geo_headers = origins.geo_headers
         self._tenant_header = origins.tenant_header
+        self._session_header = origins.session_header
         self._priority_header = settings.admission.priority_header
         self._classes = settings.admission.classes
         self._default_class = settings.admission.default_class
@@ -170,10 +174,11 @@ class Intake:
         vantage, tenant, priority = self._default_vantage, "anonymous", None
         if trusted:
             vantage = self._vantage(headers)
-            tenant = self._tenant(headers)
+            tenant = self._named(headers, self._tenant_header) or "anonymous"
             priority = self._priority(headers)
         json_bytes = headers.get("Inference-Header-Content-Length")
-        return Said(vantage, tenant, budget_ms, json_bytes, priority, trusted)
+        session = self._named(headers, self._session_header)
+        return Said(vantage, tenant, budget_ms, json_bytes, priority, trusted, session)
 
     def arrival_of(
         self, said: Said, request_id: str, model: str, version: str, body: bytes, arrived_s: float
@@ -190,7 +195,9 @@ class Intake:
                     budget_ms = min(timeout_us / 1e3, budget_ms)
             if priority is None:
                 priority = 0 if asked is None else self._class_in_body(asked, trusted=said.trusted)
-        query = Query(said.vantage, model, said.tenant, budget_ms, len(body), "", priority)
+        query = Query(
+            said.vantage, model, said.tenant, budget_ms, len(body), said.session, priority
+        )
         return Arrival(
             query, body, head_bytes, version, request_id, arrived_s, arrived_s + budget_ms / 1e3
         )
@@ -235,16 +242,14 @@ class Intake:
         """The class a body asks for; of whom we do not trust, it can only be a lower one."""
         return min(asked if trusted else max(asked, self._default_class), self._classes)
 
-    def _tenant(self, headers: Headers) -> str:
-        tenant = headers.get(self._tenant_header)
-        if not tenant:
-            return "anonymous"
-        if len(tenant) > TENANT_CHARS_MAX:
+    def _named(self, headers: Headers, header: str) -> str:
+        """A name the client gives, empty when it gives none."""
+        given = headers.get(header) or ""
+        if len(given) > NAME_CHARS_MAX:
             raise InvalidRequest(
-                f"header {self._tenant_header} has {len(tenant)} characters, "
-                f"at most {TENANT_CHARS_MAX} are taken"
+                f"header {header} has {len(given)} characters, at most {NAME_CHARS_MAX} are taken"
             )
-        return tenant
+        return given
 
 
 class _Trust:

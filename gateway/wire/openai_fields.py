@@ -38,10 +38,21 @@ _NEUTRAL: Final[tuple[object, ...]] = (None, 0, False, "", "auto", "default", "n
 
 
 class Route(msgspec.Struct):
-    """All that a door needs of a body: whom it is for, and whether it is answered in parts."""
+    """All that a door needs of a body: whom it is for, and whether it is answered in parts.
+
+    The rest is for policies: ``prompt_cache_key`` says what belongs together, and what is to be
+    read first stands in ``messages`` or ``prompt``, kept as it was written.
+    """
 
     model: str
     stream: bool | None = None
+    prompt_cache_key: str | None = None
+    messages: msgspec.Raw = msgspec.Raw()
+    prompt: msgspec.Raw = msgspec.Raw()
+
+    def begin(self, bytes_max: int) -> bytes:
+        """The first bytes of what is to be read, as JSON; empty where there is nothing."""
+        return memoryview(self.messages or self.prompt)[:bytes_max].tobytes()
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "allowed_regions": {"allow": ("cn-*",), "tenants": {"steel": ("cn-east-*",)}},
     "carbon": {"ms_per_100_g": 5.0},
     "carbon_file": {"path": "carbon.toml"},
+    "prefix_affinity": {"ms_per_kb": 4.0},
     "price": {"cents_per_1000": {"cn-*": 2.0, "*": 3.5}, "ms_per_cent": 2.0},
     "sticky_session": {"off_home_ms": 8.0},
     "surcharge_file": {"path": "surcharge.toml"},

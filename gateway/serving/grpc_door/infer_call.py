@@ -134,7 +134,13 @@ class InferCall:
             elif budget_ms is not None:
                 budget_ms = min(budget_ms, left_ms)
         told = Said(
-            said.vantage, said.tenant, budget_ms, str(asked.head_bytes), said.priority, said.trusted
+            said.vantage,
+            said.tenant,
+            budget_ms,
+            str(asked.head_bytes),
+            said.priority,
+            said.trusted,
+            said.session,
         )
         return intake.arrival_of(
             told, asked.request_id, asked.model, asked.version, asked.body, asked.arrived_s

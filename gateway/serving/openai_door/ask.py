@@ -19,6 +19,7 @@ from gateway.serving.encoding import inflate, known_encoding
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
 from gateway.serving.infer import InferDoor, Reply
+from gateway.serving.intake import NAME_CHARS_MAX
 from gateway.serving.models import ModelDoor
 from gateway.serving.openai_door.body import addressed
 from gateway.serving.openai_door.errors import (
@@ -31,6 +32,8 @@ from gateway.serving.openai_door.stream import TextReply
 EMBEDDINGS = "embeddings"
 LAST_WORDS_S = 1.0
 UNREAD = ""
+PROMPT_BYTES_MAX = 65_536
+"""As much of a prompt is shown to policies."""
 
 
 class AskDoor(InferDoor):
@@ -89,7 +92,14 @@ class AskDoor(InferDoor):
         if budget_ms is None:
             budget_ms = self._times.deadline_ms if texts else intake.deadline_ms
         query = Query(
-            said.vantage, asked.model, said.tenant, budget_ms, len(body), "", said.priority or 0
+            vantage=said.vantage,
+            model=asked.model,
+            tenant=said.tenant,
+            deadline_ms=budget_ms,
+            body_bytes=len(body),
+            session=said.session or (asked.prompt_cache_key or "")[:NAME_CHARS_MAX],
+            priority=said.priority or 0,
+            prompt=asked.begin(PROMPT_BYTES_MAX),
         )
         arrival = (TextArrival if texts else Arrival)(
             query, body, None, "", request_id, arrived_s, arrived_s + budget_ms / 1e3

@@ -34,7 +34,8 @@ def test_a_policy_of_the_page_builds(name):
 
 def test_every_example_plugin_has_a_policy():
     shown = str(SHOWN)
-    for plugin in ("data_residency", "price", "carbon", "sticky_session", "tenant_priority"):
+    examples = ("data_residency", "price", "carbon", "sticky_session", "prefix_affinity")
+    for plugin in (*examples, "tenant_priority"):
         assert f"'{plugin}'" in shown
 
 

@@ -64,6 +64,13 @@ def test_whatever_the_lookup_says_is_the_clients_400() -> None:
         intake(find).arrival({"x-nearway-origin": "Mars"}, "127.0.0.1", "r", "m", "", b"", 0.0)
 
 
+def test_a_session_is_believed_of_anybody() -> None:
+    arrival = intake().arrival({"x-nearway-session": "s"}, "8.8.8.8", "r", "m", "", b"{}", 0.0)
+    assert arrival.query.session == "s"
+    with pytest.raises(InvalidRequest, match="x-nearway-session has 129 characters"):
+        intake().arrival({"x-nearway-session": "s" * 129}, None, "r", "m", "", b"", 0.0)
+
+
 def test_a_tenant_name_has_a_bound() -> None:
     with pytest.raises(InvalidRequest, match="129 characters"):
         intake().arrival({"x-nearway-tenant": "t" * 129}, "127.0.0.1", "r", "m", "", b"", 0.0)

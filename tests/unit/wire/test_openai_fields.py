@@ -12,6 +12,12 @@ def test_a_door_reads_model_and_stream_and_passes_over_the_rest() -> None:
     assert read_route(b'{"model":"m"}') == Route("m", None)
 
 
+def test_the_begin_of_what_is_to_be_read_is_kept_as_written() -> None:
+    assert read_route(b'{"model":"m","messages":[ {"a":1}]}').begin(100) == b'[ {"a":1}]'
+    assert read_route(b'{"model":"m","prompt":"abc"}').begin(3) == b'"ab'
+    assert read_route(b'{"model":"m","input":"abc"}').begin(3) == b""
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [(b"{}", "model"), (b'{"model":1}', "model"), (b'{"model":"m","stream":1}', "stream")],

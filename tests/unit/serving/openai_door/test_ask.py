@@ -38,6 +38,18 @@ async def test_a_body_goes_unread_to_a_center_with_its_route(door: Any, asked: A
     assert not isinstance(attempt, TextArrival)
 
 
+async def test_policies_see_the_session_and_the_prompt(door: Any, asked: Any) -> None:
+    client = await door()
+    await asked(client, "chat/completions", {**CHAT, "prompt_cache_key": "k"})
+    await asked(client, "chat/completions", CHAT, x_nearway_session="s")
+    await asked(client, "embeddings", {"model": "mlp", "input": "x"})
+    first, second, third = [one.attempt.query for one in client.front.ports[0].started]
+    assert (first.session, second.session, third.session) == ("k", "s", "")
+    assert json.loads(first.prompt) == CHAT["messages"]
+    assert first.prompt == second.prompt
+    assert third.prompt == b""
+
+
 async def test_how_long_an_attempt_may_take(door: Any, asked: Any) -> None:
     client = await door(openai={"deadline_ms": 5000.0, "first_byte_ms": 700.0, "silence_ms": 300.0})
     await asked(client, "chat/completions", STREAM)
