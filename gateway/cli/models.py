@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from gateway.api import Center
 from gateway.cli.options import AsJson, ConfigFile, FleetFile, ModelsDir, effective, print_json
@@ -62,8 +63,9 @@ def check(
     if as_json:
         print_json([str(finding) for finding in findings])
     for finding in findings if not as_json else ():
-        Console(soft_wrap=True, highlight=False).print(f"[red]✗[/] {finding}")
-    if findings:
+        mark = "[yellow]![/]" if finding.warning else "[red]✗[/]"
+        Console(soft_wrap=True, highlight=False).print(f"{mark} {escape(str(finding))}")
+    if not all(finding.warning for finding in findings):
         raise typer.Exit(1)
     if not as_json:
         Console(soft_wrap=True).print(f"[green]✓[/] {folder}: a model repository that serves")

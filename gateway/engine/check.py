@@ -9,6 +9,7 @@ from gateway.api import ConfigError
 from gateway.engine.loaded_model import load_model
 from gateway.engine.model_config import CONFIG_FILE, read_model_config, served_versions
 from gateway.engine.repository import NAME, VERSION, version_names
+from gateway.engine.triton_pbtxt import PBTXT_FILE, read_pbtxt
 from gateway.engine.warm_up import EXAMPLE_FILE, read_example
 
 TENSOR_ELEMENTS_MAX = 4_000_000
@@ -17,13 +18,18 @@ TENSOR_ELEMENTS_MAX = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that keeps a model from being served, or from being served well."""
+    """Something that keeps a model from being served, or from being served well.
+
+    ``warning``: it is served all the same.
+    """
 
     where: Path
     what: str
+    warning: bool = False
 
     def __str__(self) -> str:
-        return self.what if self.what.startswith(str(self.where)) else f"{self.where}: {self.what}"
+        named = self.what.startswith(str(self.where.parent))
+        return self.what if named else f"{self.where}: {self.what}"
 
 
 def check_repository(
@@ -48,11 +54,13 @@ def _check_folder(folder: Path, *, tensor_elements_max: int) -> list[Finding]:
     versions = version_names(folder)
     if not versions:
         return [Finding(folder, _no_version(folder))]
-    findings: list[Finding] = []
     try:
         versions = served_versions(folder, read_model_config(folder), versions)
+        triton = read_pbtxt(folder)
     except ConfigError as error:
         return [Finding(folder / CONFIG_FILE, str(error))]
+    said_in_vain = triton.warnings if triton is not None else ()
+    findings = [Finding(folder / PBTXT_FILE, said, warning=True) for said in said_in_vain]
     for version in versions:
         try:
             model = load_model(folder, version, versions, tensor_elements_max=tensor_elements_max)

@@ -10,10 +10,11 @@ memory, and any failure of a model that leaves nothing free, is the center's.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,10 @@ from gateway.engine.model_config import (
 from gateway.engine.model_file import check_model_file
 from gateway.engine.model_statistics import ModelStatistics
 from gateway.engine.session import INVALID_ARGUMENT, ORT_ERRORS, OpenedFile, open_file, plain
+from gateway.engine.triton_pbtxt import narrowed, read_pbtxt
 from gateway.engine.warm_up import RunTime, measure_run_time, strings_from_bytes, warm_up
+
+log = logging.getLogger("nearway.models")
 
 MODEL_FILE = "model.onnx"
 PLATFORM = "onnxruntime_onnx"
@@ -184,6 +188,7 @@ def load_model(
     config = read_model_config(folder)
     check_model_file(folder, path, custom_ops=bool(custom_ops))
     opened = open_file(path, config.session, custom_ops)
+    opened = _as_triton_has_it(folder, opened, config)
     check_batch(folder / CONFIG_FILE, config, opened.inputs)
     _check_size(path, opened.inputs, tensor_elements_max)
     labels = read_labels(folder, config, opened.outputs)
@@ -197,6 +202,24 @@ def load_model(
         batching = _batching(opened, config, ran, clock)
     return LoadedModel(
         version, path, opened, metadata, config, labels, run_time, batching, language
+    )
+
+
+def _as_triton_has_it(folder: Path, opened: OpenedFile, config: ModelConfig) -> OpenedFile:
+    """Held against ``config.pbtxt``, if there: it may fix sizes that the file leaves free.
+
+    Warns of what it says in vain.
+    """
+    triton = read_pbtxt(folder)
+    if triton is None:
+        return opened
+    for warning in triton.warnings:
+        log.warning("%s: %s", triton.path, warning)
+    batching = config.max_batch_size > 0
+    return replace(
+        opened,
+        inputs=narrowed(triton, opened.inputs, "input", batching=batching),
+        outputs=narrowed(triton, opened.outputs, "output", batching=batching),
     )
 
 

@@ -37,7 +37,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -46,6 +46,7 @@ from gateway.api import ConfigError, TensorSpec
 from gateway.config.settings import NonNegative, Positive, Section, Share
 from gateway.config.toml_file import parse_toml
 from gateway.engine.inside import read_inside
+from gateway.engine.triton_pbtxt import read_pbtxt
 
 CONFIG_FILE = "config.toml"
 CONFIG_BYTES_MAX = 256 * 1024
@@ -123,22 +124,34 @@ class ModelConfig(Section, frozen=True):
 
 
 def read_model_config(folder: Path) -> ModelConfig:
-    """The config in ``folder``; the defaults when there is none. Raises ConfigError."""
+    """The config in ``folder``; the defaults when there is none. Raises ConfigError.
+
+    What Triton's ``config.pbtxt`` says counts where ``config.toml`` does not say it.
+    """
     path = folder / CONFIG_FILE
+    triton = read_pbtxt(folder)
+    config = ModelConfig()
+    if triton is not None:
+        config = _converted(triton.keys, triton.path)
     try:
         text = read_inside(folder, CONFIG_FILE, CONFIG_BYTES_MAX).decode()
     except FileNotFoundError:
-        return ModelConfig()
+        return config
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    try:
-        config = msgspec.convert(parse_toml(text, str(path)), ModelConfig)
-    except msgspec.ValidationError as error:
-        known = ", ".join(ModelConfig.__struct_fields__)
-        raise ConfigError(f"{path}: {error}; known keys: {known}") from None
+    keys = parse_toml(text, str(path))
+    config = _converted({**triton.keys, **keys} if triton is not None else keys, path)
     if config.versions.latest and config.versions.only:
         raise ConfigError(f"{path}: versions has both latest and only; expected one of them")
     return config
+
+
+def _converted(keys: Mapping[str, Any], path: Path) -> ModelConfig:
+    try:
+        return msgspec.convert(keys, ModelConfig)
+    except msgspec.ValidationError as error:
+        known = ", ".join(ModelConfig.__struct_fields__)
+        raise ConfigError(f"{path}: {error}; known keys: {known}") from None
 
 
 def served_versions(folder: Path, config: ModelConfig, on_disk: Sequence[str]) -> tuple[str, ...]:
