@@ -6,7 +6,7 @@ ARGS ?=
 SEEDS ?= 1000
 FIRST ?= 0
 
-.PHONY: serve test check bench bench-policies bench-live verify simulate soak models models-check proto clean
+.PHONY: serve test newcomer check bench bench-policies bench-live verify simulate soak models models-check proto clean
 .DEFAULT_GOAL := serve
 
 serve: $(VENV)/.core          ## start the gateway on 127.0.0.1:8080 (admin on 8081)
@@ -17,6 +17,9 @@ verify: $(VENV)/.core         ## is it a 10 ms service? a verdict with a report
 
 test: $(VENV)/.dev            ## the tests: small, seeded portions
 	$(BIN)/python -m pytest -q $(ARGS)
+
+newcomer:                     ## docs/getting_started.md, step by step, in a fresh clone of what is committed
+	$(PYTHON) tests/system/walk.py docs/getting_started.md $(ARGS)
 
 simulate: $(VENV)/.core       ## the real gateway in virtual time under a seeded adversary; SEEDS=1000 FIRST=0
 	$(BIN)/python -m gateway.testing.adversary --seeds $(SEEDS) --first $(FIRST) $(ARGS)

@@ -4,41 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 import urllib.request
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run(*command: object, **options: object) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, **options
-    )  # type: ignore[call-overload]
-    assert done.returncode == 0, done.stdout + done.stderr
-    return str(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
-    [path] = folder.glob("nearway-*.whl")
-    return path
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("empty") / "venv"
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
-    return folder / "bin"
 
 
 def test_the_wheel_holds_models_places_and_notices(wheel: Path) -> None:
@@ -61,7 +32,10 @@ def test_the_wheel_holds_models_places_and_notices(wheel: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_it_serves(installed: Path, tmp_path: Path) -> None:
-    plugins = json.loads(run(installed / "nearway", "plugins", "--json", cwd=tmp_path))
+    told = subprocess.run(
+        [installed / "nearway", "plugins", "--json"], cwd=tmp_path, capture_output=True, check=True
+    )
+    plugins = json.loads(told.stdout)
     assert {"network", "queue", "service", "least"} <= {row["name"] for row in plugins}
     announce = tmp_path / "announce.json"
     process = subprocess.Popen(

@@ -54,6 +54,7 @@ class Feed:
         self._target_ms = target_ms
         self._watchers: set[_Watcher] = set()
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
         self.took_s = 0.0
 
     @property
@@ -65,6 +66,8 @@ class Feed:
         """``GET /dashboard/events``: frames until the watcher leaves. Raises Overloaded."""
         if len(self._watchers) >= WATCHERS_MAX:
             raise Overloaded(f"{WATCHERS_MAX} dashboards are open, the most there may be")
+        if self._stopped:
+            raise Overloaded("the gateway is stopping: no dashboard is told any more")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -74,17 +77,22 @@ class Feed:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="dashboard frames")
         try:
-            while True:
+            while not self._stopped:
                 await watcher.changed.wait()
                 watcher.changed.clear()
                 await response.write(watcher.latest)
         except ConnectionError:
-            return response
+            pass
         finally:
             self._watchers.discard(watcher)
+        return response
 
     async def stop(self) -> None:
-        """Make no more frames."""
+        """Make no more frames and let everybody go, or the door would wait for those who watch."""
+        self._stopped = True
+        for watcher in self._watchers:
+            watcher.latest = b""
+            watcher.changed.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -100,3 +100,17 @@ async def test_watchers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ClientSession() as session, session.get(server.make_url("/dashboard/events")) as no:
         assert no.status == 500  # the admin door's boundary makes the 429 of it
     await server.close()
+
+
+async def test_who_watches_is_let_go_when_it_stops() -> None:
+    feed = Feed(Eyes().look, 10.0)
+    server = await serve(feed)
+    url = server.make_url("/dashboard/events")
+    async with ClientSession() as session, session.get(url) as answer:
+        assert (await answer.content.readline()).startswith(b"data: ")
+        await feed.stop()
+        await asyncio.wait_for(answer.content.read(), 10)  # to the end of the answer
+        assert feed.watchers == 0
+        async with session.get(url) as late:
+            assert late.status == 500  # as above
+    await server.close()
