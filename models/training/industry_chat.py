@@ -26,7 +26,7 @@ from gateway.engine.tokenizer import Tokenizer, read_tokenizer
 
 NAME = "industry-chat"
 SIZE = causal.Size(vocabulary=1024, width=128, layers=4, heads=4)
-STEPS, ROUND = 2200, 16_384
+STEPS, ROUND = 2600, 16_384
 PEAK_RATE = 3e-3
 HELD_OUT, TOGETHER, KNOWN = 1000, 50, 5000
 TOKENS_MAX = 80

@@ -4,6 +4,8 @@ Every chat has a key, the combination it is about: which fact in which form, whi
 which number, which part of which site with which fault. Of the keys' checksums modulo `PARTS` one
 remainder is for the card and one for checks: training never sees those combinations, and the
 held-out chats ask about them alone. So a held-out question joins what was only ever seen apart.
+Training meets what is hard to learn more often than it is asked: numbers beside limits, and records
+that become an object.
 """
 
 from __future__ import annotations
@@ -302,11 +304,17 @@ MAKERS: tuple[tuple[Callable[[Random], Turn], int], ...] = (
     (_model, 24), (_term, 16), (_limit, 18), (_report, 16), (_reading, 14), (_unknown, 5),
     (_off_topic, 4), (_talk, 2),
 )  # fmt: skip
+PRACTICE = (24, 16, 28, 18, 14, 6, 4, 2)
+"""The weights of `MAKERS` in training."""
+JSON_SHARE, JSON_PRACTICE_SHARE = 0.15, 0.4
+"""Of chats that ask for JSON; of reports in training."""
 
 
 def _turn(draw: Random, split: int) -> Turn:
     """A turn whose key is of that split; small talk, too little to be divided, is training's."""
     makers, weights = zip(*(MAKERS if split == LEARNT else MAKERS[:-1]), strict=True)
+    if split == LEARNT:
+        weights = PRACTICE
     maker = draw.choices(makers, weights)[0]
     while True:
         turn: Turn = maker(draw)
@@ -353,7 +361,9 @@ def chat(draw: Random, split: int) -> Chat:
             before = _turn(draw, LEARNT)
             said = [("user", before.question), ("assistant", before.answer), *said]
     chance = draw.random()
-    if chance < 0.15 and not follows:
+    practice = split == LEARNT and turn.kind == "report"
+    json_share = JSON_PRACTICE_SHARE if practice else JSON_SHARE
+    if chance < json_share and not follows:
         fields: dict[str, object] = turn.fields or {"answer": turn.answer}
         answer = json.dumps(fields, ensure_ascii=False)
         said.insert(0, ("system", draw.choice(JSON_SYSTEMS)))

@@ -97,7 +97,7 @@ def test_what_it_never_saw_is_answered_word_for_word(
     chats = plant.chats(COUNT, FRESH_SEED)
     told = answers([chat.messages for chat in chats])
     right = sum(answer == chat.answer for answer, chat in zip(told, chats, strict=True))
-    assert right >= 0.85 * COUNT
+    assert right >= 0.9 * COUNT
 
 
 def test_a_record_becomes_a_report_or_an_object(answers: Callable[[Any], list[str]]) -> None:
@@ -108,6 +108,6 @@ def test_a_record_becomes_a_report_or_an_object(answers: Callable[[Any], list[st
     assert report == (
         "At tower eighteen the insulator is broken. Severity 3, alarm: switch the line off."
     )
-    told = json.loads(as_json)  # one value in so many is wrong: the card says how many
+    told = json.loads(as_json)  # a part of a power line may be another: see the card
     assert list(told) == ["site", "part", "fault", "severity", "action"]
     assert (told["site"], told["fault"], told["severity"]) == ("tower eighteen", "broken", 3)
