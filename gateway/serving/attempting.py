@@ -7,7 +7,8 @@ first. ``Deadlines`` looks at an open try when it may be
 * slower than nearly all of its kind: a copy is sent to another zone, if that can help and is
   paid for (``hedges``, ``gateway.routing.hedging``);
 * silent for longer than ``attempt_timeout_ms`` grants: it is given up when another may follow,
-  paid from the budget all exchanges share;
+  paid from the budget all exchanges share (one after a refusal costs nobody anything, and is
+  not);
 * at the deadline: it is over for all.
 
 When one is looked at late the loop was held up, and answers may lie there unread: it is given as
@@ -18,18 +19,20 @@ long again as that was late, once.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from math import inf
 
-from gateway.api import Decision, NearwayError, Report, RequestError
+from gateway.api import CenterFailed, Decision, NearwayError, Report, RequestError
 from gateway.api.outcome import Ending
-from gateway.centers.port import Event, Whole
-from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
+from gateway.centers.port import Event, Failed, Whole
+from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, is_paid, may_retry
 from gateway.routing.hedging import LAST_QUANTILE, OUTRUN
 from gateway.serving.arrival import Arrival, Collaborators, TextArrival
 from gateway.serving.hedges import hedge_of
 from gateway.serving.text_outcome import until_first_token
 from gateway.serving.tries import (
+    NotStarted,
     Try,
     budget_spent,
     deadline_error,
@@ -39,6 +42,8 @@ from gateway.serving.tries import (
     too_late,
     waiting_for,
 )
+
+log = logging.getLogger("nearway.serving")
 
 LATE_TIMER_S = 0.005
 
@@ -98,13 +103,24 @@ class Attempting(ABC):
         self.decision = decision
         self._tries += 1
         this = self._try = Try(self, decision, now, paid=paid)
-        if not paid and decision.runner_up >= 0 and type(arrival) is Arrival:
+        if self._tries == 1 and decision.runner_up >= 0 and type(arrival) is Arrival:
             this.hedge_at = with_.hedging.quantile
-        this.call = with_.ports[center].start(arrival, this.hear)
+        self._ask(this)
         with_.deadlines.add(self._look_s(this), this)
         with_.metrics.decided(center, (with_.clock() - now) * 1e3, self._tries)
         if with_.router.asks_probes and with_.probing is not None:
             with_.probing.ask(arrival.vantage, now)
+
+    def _ask(self, this: Try) -> None:
+        """Set it on its way. A port that raises has a bug: then the try failed, and no more."""
+        try:
+            this.call = self._with.ports[this.decision.center].start(self._arrival, this.hear)
+        except Exception as error:
+            name = self._with.centers[this.decision.center]
+            log.exception("center %s: an attempt could not be started", name)
+            failed = Failed(CenterFailed(f"center {name} could not be asked: {error!r}"))
+            this.call = NotStarted()
+            self._with.call_soon(lambda: this.hear(failed))
 
     def _look_s(self, this: Try) -> float:
         """When the try is looked at first.
@@ -211,7 +227,7 @@ class Attempting(ABC):
         with_.router.commit(decision, now)
         self._tries += 1
         this = self._hedge = Try(self, decision, now, hedges=True)
-        this.call = with_.ports[decision.center].start(self._arrival, this.hear)
+        self._ask(this)
         with_.deadlines.add(self._due_s(this), this)
         with_.metrics.hedged(decision.center)
 
@@ -226,7 +242,7 @@ class Attempting(ABC):
         error = silent_error(name, (now - this.heard_s) * 1e3)
         self._timeouts += 1
         self._close(this, "error", None, TIMED_OUT, now)
-        self._failed(this, error, now)
+        self._failed(this, error, TIMED_OUT, now)
 
     def _close(
         self, this: Try, ending: Ending, report: Report | None, reason: str, now: float
@@ -264,7 +280,7 @@ class Attempting(ABC):
         assert loser is not None
         self._call_back(loser, OUTRUN, now)
 
-    def _failed(self, this: Try, error: NearwayError, now: float) -> None:
+    def _failed(self, this: Try, error: NearwayError, reason: str, now: float) -> None:
         """Try another center when that may help and nothing has been sent."""
         other = self._try
         if self._streaming or not error.another_center_may_help:
@@ -278,14 +294,15 @@ class Attempting(ABC):
             return
         self._forget_answer()
         try:
-            decision = self._retry(this.decision, now)
+            paid = is_paid(reason)
+            decision = self._retry(this.decision, now, paid=paid)
         except NearwayError as last:  # what was wrong with the request is the better answer
             self._fail(error if isinstance(error, RequestError) else last)
         else:
-            self._start(decision, now, paid=True)
+            self._start(decision, now, paid=paid)
 
-    def _retry(self, failed: Decision, now: float) -> Decision:
-        """Another decision, paid from the budget. Raises what the client is told instead."""
+    def _retry(self, failed: Decision, now: float, *, paid: bool) -> Decision:
+        """Another decision; ``paid``: from the budget. Raises what the client is told instead."""
         with_, failures = self._with, self._failures
         attempts = with_.attempts
         remaining_ms = (self._arrival.deadline_s - now) * 1e3
@@ -309,7 +326,7 @@ class Attempting(ABC):
         except NearwayError as error:
             failures.append(in_a_list(error))
             raise nobody_answered(self._tries, attempts.max, failures) from error
-        if not with_.retries.take(with_.metrics.in_flight):
+        if paid and not with_.retries.take(with_.metrics.in_flight):
             with_.metrics.retry_refused()
             failures.append(budget_spent(with_.retries.in_flight))
             raise nobody_answered(self._tries, attempts.max, failures)

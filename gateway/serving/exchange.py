@@ -195,7 +195,7 @@ class Exchange(Attempting):
     def _hear_failure(self, this: Try, failed: Failed) -> None:
         now = self._with.clock()
         self._close(this, "error", failed.report, failed.error.reason, now)
-        self._failed(this, failed.error, now)
+        self._failed(this, failed.error, failed.error.reason, now)
 
     # ---- the answer -----------------------------------------------------------------------
 

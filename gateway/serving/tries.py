@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from gateway.serving.attempting import Attempting
 
 
+class NotStarted:
+    """The ``Call`` of an attempt that its center's port could not start."""
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+    def pause(self) -> None:
+        """See ``Call``."""
+
+    def resume(self) -> None:
+        """See ``Call``."""
+
+
 class Try:
     """One attempt at one center, open from its commit to its outcome.
 
@@ -21,7 +34,7 @@ class Try:
     ``heard_s``, None while nobody had to know. ``late_once``: it was looked at late once
     already, ``hedge_late_once``: to see about a copy. ``hedge_at``: beyond which quantile of
     its predicted time a copy may be sent to another zone; 0: never.
-    ``hedges``: it is such a copy. ``paid``: it is a retry, and the budget wants it back at the end.
+    ``hedges``: it is such a copy. ``paid``: it is a retry that the budget wants back at the end.
     """
 
     __slots__ = (

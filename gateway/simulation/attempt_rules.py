@@ -10,14 +10,28 @@ from math import inf
 
 from gateway.api import Decision
 from gateway.routing import Router
-from gateway.routing.attempts import QUANTILE, RetryBudget, attempt_timeout_ms, may_retry
+from gateway.routing.attempts import (
+    QUANTILE,
+    RetryBudget,
+    attempt_timeout_ms,
+    is_paid,
+    may_retry,
+)
 from gateway.simulation.scenario import AttemptsPlan
 
 
 class AttemptRules:
     """One gateway's rules. ``in_flight`` counts its requests under way."""
 
-    __slots__ = ("_budget", "_max", "_quantile_ms", "_timeout_ms", "_timeouts", "in_flight")
+    __slots__ = (
+        "_budget",
+        "_max",
+        "_paid",
+        "_quantile_ms",
+        "_timeout_ms",
+        "_timeouts",
+        "in_flight",
+    )
 
     def __init__(self, plan: AttemptsPlan, router: Router) -> None:
         self._max = plan.max
@@ -25,6 +39,7 @@ class AttemptRules:
         self._budget = RetryBudget(plan.retry_budget, plan.retries_min)
         self._quantile_ms = router.quantile_ms
         self._timeouts: dict[int, int] = {}
+        self._paid: set[int] = set()
         self.in_flight = 0
 
     def patience_s(self, decision: Decision, request: int, attempt: int, left_s: float) -> float:
@@ -60,13 +75,19 @@ class AttemptRules:
             predicted_ms=0.0 if another_ms == inf else another_ms,
         )
 
-    def pay(self) -> bool:
-        """Take a retry from the budget; False: it is spent."""
-        return self._budget.take(self.in_flight)
+    def pay(self, request: int, reason: str) -> bool:
+        """Pay for a retry after one that ended for ``reason``; False: the budget is spent."""
+        if not is_paid(reason):
+            return True
+        if not self._budget.take(self.in_flight):
+            return False
+        self._paid.add(request)
+        return True
 
-    def closed(self, attempt: int) -> None:
-        """An attempt ended; a retry's place in the budget is free again."""
-        if attempt:
+    def closed(self, request: int) -> None:
+        """A retry of this request ended; if it was paid its place in the budget is free again."""
+        if request in self._paid:
+            self._paid.remove(request)
             self._budget.release()
 
     def ended(self, request: int) -> None:

@@ -129,7 +129,7 @@ class Exchanges:
         gateway = self._gateway[request]
         rules = self._rules[gateway]
         if attempt:
-            rules.closed(attempt)
+            rules.closed(request)
         rules.in_flight -= 1
         attempt_ms = (now - self._sent_s[request]) * 1e3
         query, predicted_ms = decision.query, decision.predicted_ms
@@ -188,7 +188,7 @@ class Exchanges:
         self.current[request] = CLOSED
         self.attempts[request] = attempt + 1
         attempt_ms = (now - self._sent_s[request]) * 1e3
-        rules.closed(attempt)
+        rules.closed(request)
         self._error(now, gateway, decision, attempt_ms, reason)
         left_s = self.arrival_s[request] + self._deadline_s - now
         if not rules.may_retry(decision, attempt + 1, left_s):
@@ -199,7 +199,7 @@ class Exchanges:
         except NoCenter:
             self._lose(request, reason)
             return
-        if not rules.pay():
+        if not rules.pay(request, reason):
             self._lose(request, "retry_budget")
             return
         self._send(now, request, attempt + 1, gateway, again)

@@ -38,11 +38,11 @@ def _check_generation(generation: Generation) -> None:
     in_flight = generation.lasting.metrics.in_flight
     if not 0 <= in_flight <= generation.settings.server.in_flight_max:
         raise InvariantBroken("in flight", f"{in_flight} requests are said to be under way")
-    paid = sum(1 for call in ledger.open if call.kind == "retry")
+    paid = sum(1 for call in ledger.open if call.paid)
     if shared.retries.in_flight != paid:
         raise InvariantBroken(
             "retry budget",
-            f"{shared.retries.in_flight} retries are said to be under way, {paid} are",
+            f"{shared.retries.in_flight} paid retries are said to be under way, {paid} are",
         )
     looked_at = len(shared.deadlines)
     if looked_at > max(SWEPT_FROM, 4 * len(ledger.open)) + 1:

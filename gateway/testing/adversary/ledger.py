@@ -11,7 +11,8 @@ fit together at once, and by the end of every turn of the loop:
 * only who is in service is chosen (in panic also who is out for other causes than refusals);
   who refused a connection is out of service
 * attempts of a request: within their number, each at another center, none after its answer
-  has begun or its deadline is over; retries and hedges within their shares
+  has begun or its deadline is over; hedges, and retries after anything but a refusal, within
+  their shares
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from gateway.fleet import Fleet
 from gateway.testing.adversary.broken import InvariantBroken
 from gateway.testing.adversary.trace import Trace
 
+REFUSED = "center_down"
 LATE_START_S = 0.001
 CHARGE_SLACK_MS = 1e-6
 
@@ -47,7 +49,7 @@ CHARGE_SLACK_MS = 1e-6
 @dataclass(slots=True, eq=False)
 class Told:
     """What is known of one request. ``answer_began``: bytes of its answer are on the wire;
-    ``gone``: the gateway has lost its connection.
+    ``gone``: the gateway has lost its connection; ``ended_for``: why its last attempt ended.
     """
 
     number: int
@@ -62,17 +64,21 @@ class Told:
     starts: int = 0
     hedges: int = 0
     open: int = 0
+    ended_for: str = ""
     centers: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
 class OpenCall:
-    """An attempt under way. ``kind``: first, retry or hedge."""
+    """An attempt under way. ``kind``: first, retry or hedge. ``paid``: a retry after anything but
+    a refusal.
+    """
 
     told: Told
     decision: Decision
     kind: str
     started_s: float
+    paid: bool
     call: Call | None = None
     over: bool = False
     ended: bool = False
@@ -129,6 +135,7 @@ class Ledger:
         for each in self.open:
             if not each.ended and _is_of(outcome, each.decision):
                 each.ended = True
+                each.told.ended_for = outcome.reason
                 self.trace.note("ended", each.told.number, outcome.ending, outcome.reason)
                 self._close(each)
                 return
@@ -153,7 +160,8 @@ class Ledger:
         now = self.clock()
         self.trace.note("start", told.number, kind, row)
         self._check_start(told, decision, kind, attempt, now)
-        call = OpenCall(told, decision, kind, now)
+        paid = kind == "retry" and told.ended_for != REFUSED
+        call = OpenCall(told, decision, kind, now, paid)
         self.open[call] = None
         told.starts += 1
         told.open += 1
@@ -164,7 +172,7 @@ class Ledger:
         self.retries += kind == "retry"
         self.hedges += kind == "hedge"
         self.moved = True
-        if kind == "retry":
+        if paid:
             self._check_retries()
         if kind == "hedge" and self.hedges > 1.0 + self.limits.hedge_share * (self.begun + 1.0):
             raise InvariantBroken("hedge share", f"{self.hedges} hedges of {self.begun} requests")
@@ -197,10 +205,10 @@ class Ledger:
 
     def _check_retries(self) -> None:
         limits = self.limits
-        open_now = sum(1 for call in self.open if call.kind == "retry")
+        open_now = sum(1 for call in self.open if call.paid)
         allowed = max(limits.retries_min, int(limits.retry_share * self.requests_in_flight()))
         if open_now > allowed:
-            raise InvariantBroken("retry budget", f"{open_now} retries, {allowed} allowed")
+            raise InvariantBroken("retry budget", f"{open_now} paid retries, {allowed} allowed")
 
     def heard(self, call: OpenCall, event: Event) -> None:
         """The center speaks."""
@@ -310,7 +318,7 @@ class WatchedRouter:
         token = outcome.token
         self._router.ended(outcome)
         outcome.token = token
-        if outcome.ending == "error" and outcome.reason == "center_down":
+        if outcome.ending == "error" and outcome.reason == REFUSED:
             condition = self._fleet._health.conditions[outcome.center]
             if condition.stage != "ejected" and not condition.draining:
                 raise InvariantBroken(

@@ -155,6 +155,7 @@ ATTEMPTS: tuple[Planted, ...] = (
     ("loses the deadline", ("deadline",), ((Intake, "arrival_of", _more_time),)),
     ("retries without a budget", ("retry budget",),
      ((RetryBudget, "take", _takes_anyway), (RetryBudget, "room", returns(value=True)))),
+    ("pays for no retry", ("retry budget",), ((attempting, "is_paid", returns(value=False)),)),
     ("tries without end", ("tries",), ((attempting, "may_retry", _any_number),)),
     ("tries the same center again", ("tries", "ejection"), ((Router, "next", _forgets_the_tried),)),
     ("hedges at the same center", ("tries",), ((Router, "elsewhere", _same_again),)),

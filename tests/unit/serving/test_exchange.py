@@ -290,9 +290,9 @@ def test_retries_are_paid_from_a_budget_and_given_back(make_world: Any) -> None:
     begun(world)
     begun(world)
     first, second = world.ports[0].started
-    first.fail(CenterDown("center c0 refused"))
+    first.fail(CenterFailed("center c0 is broken"))
     assert world.retries.in_flight == 1
-    second.fail(CenterDown("center c0 refused"))
+    second.fail(CenterFailed("center c0 is broken"))
     assert "1 retries are in flight" in str(world.answer.error)
     assert world.counted()["nearway_retries_refused_total[]"] == 1
     world.started(1).answer()
@@ -305,8 +305,31 @@ def test_the_budget_is_a_share_of_the_requests_in_flight(make_world: Any) -> Non
     for _ in range(3):
         begun(world)
     for one in list(world.ports[0].started):
-        one.fail(CenterDown("center c0 refused"))
+        one.fail(CenterBusy("center c0 is full"))
     assert len(world.ports[1].started) == 2
+
+
+def test_a_refusal_costs_nobody_anything_so_no_budget_is_needed(make_world: Any) -> None:
+    world = make_world(attempts={"retries_min": 0, "retry_budget": 0.0})
+    begun(world)
+    world.started(0).fail(CenterDown("center c0 refused"))
+    world.started(1).fail(CenterDown("center c1 closed the connection"))
+    assert world.retries.in_flight == 0
+    world.started(2).fail(CenterDown("center c2 refused"))
+    assert "no center answered in 3 of 3 attempts" in str(
+        world.answer.error
+    )  # bounded all the same
+    assert world.counted()["nearway_retries_refused_total[]"] == 0
+
+
+def test_what_follows_an_error_is_paid_though_a_refusal_came_before(make_world: Any) -> None:
+    world = make_world(attempts={"retries_min": 1})
+    begun(world)
+    world.started(0).fail(CenterDown("center c0 refused"))
+    world.started(1).fail(CenterFailed("center c1 is broken"))
+    assert world.retries.in_flight == 1
+    world.started(2).answer()
+    assert world.retries.in_flight == 0
 
 
 def test_a_silent_center_is_waited_for_while_the_budget_allows_no_retry(make_world: Any) -> None:
@@ -323,8 +346,47 @@ def test_a_silent_center_is_waited_for_while_the_budget_allows_no_retry(make_wor
 
 def test_a_client_that_leaves_gives_the_retry_back(world: Any) -> None:
     exchange = begun(world)
-    world.started(0).fail(CenterDown("no"))
+    world.started(0).fail(CenterFailed("no"))
+    assert world.retries.in_flight == 1
     exchange.cancel()
+    assert world.retries.in_flight == 0
+
+
+def _raises(*_given: Any) -> Any:
+    raise RuntimeError("a bug of the port")
+
+
+def test_a_port_that_raises_is_a_failed_attempt(world: Any, caplog: Any) -> None:
+    world.ports[0].start = _raises
+    begun(world)
+    world.clock.turn()
+    world.started(1).answer(b"from the second")
+    assert world.answer.body == b"from the second"
+    assert [ending for _, ending, _ in endings(world)] == ["error", "answer"]
+    assert world.router.open == []
+    assert "a bug of the port" in caplog.text
+
+
+def test_a_client_may_leave_while_a_port_that_raised_is_about_to_say_so(world: Any) -> None:
+    world.ports[0].start = _raises
+    exchange = begun(world)
+    exchange.pause()
+    exchange.resume()
+    exchange.cancel()
+    world.clock.turn()
+    assert [ending for _, ending, _ in endings(world)] == ["cancelled"]
+    assert world.router.open == []
+    assert world.answer.told == []
+
+
+def test_when_every_port_raises_the_client_hears_of_it(world: Any) -> None:
+    for port in world.ports:
+        port.start = _raises
+    begun(world)
+    for _ in range(3):
+        world.clock.turn()
+    assert "could not be asked" in str(world.answer.error)
+    assert world.router.open == []
     assert world.retries.in_flight == 0
 
 

@@ -53,13 +53,23 @@ def test_no_more_attempts_than_allowed_and_none_without_time() -> None:
 
 def test_retries_are_paid_from_a_budget_and_give_back_their_place() -> None:
     it = rules(retries_min=1, retry_budget=0.0)
-    assert it.pay()
+    assert it.pay(7, "timed_out")
     assert not it.has_room()
-    assert not it.pay()
-    it.closed(0)
+    assert not it.pay(8, "center_failed")
+    it.closed(8)
     assert not it.has_room()
-    it.closed(1)
+    it.closed(7)
     assert it.has_room()
+
+
+def test_a_retry_after_a_refusal_needs_no_budget() -> None:
+    it = rules(retries_min=1, retry_budget=0.0)
+    assert it.pay(7, "center_down")
+    assert it.pay(8, "center_down")
+    assert it.has_room()
+    it.closed(7)
+    assert it.pay(9, "timed_out")
+    assert not it.has_room()
 
 
 def test_the_budget_grows_with_what_is_in_flight() -> None:
