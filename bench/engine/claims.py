@@ -11,12 +11,18 @@ from bench.engine.models import MLP, WIDE
 OVERHEAD_US_MAX = 25.0
 BATCHED_SHARE_MIN = 0.8
 ALONE_SHARE_MIN = 0.9
+CLASS_A_RATIO_MAX = 1.2
 SLOW_ENOUGH_US = 200.0
 """Below it a request's own bytes are a tenth of a run, whatever serves it."""
 
 
-def verdicts(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line a claim: holds, does not hold, or not measured. ``rows``: by model, as measured."""
+def verdicts(
+    rows: Mapping[str, Mapping[str, Any]], apart: Mapping[str, float] | None = None
+) -> list[str]:
+    """A line a claim: holds, does not hold, or not measured. ``rows``: by model, as measured.
+
+    ``apart``: by where class A runs, its p99 beside class C as a multiple of that alone.
+    """
     mlp, wide = rows.get(MLP[0]), rows.get(WIDE[0])
     slow = [
         row["center_share"]
@@ -41,6 +47,13 @@ def verdicts(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
             f"least {ALONE_SHARE_MIN:g} of bare runs",
             median(slow) if slow else None,
             lambda share: share >= ALONE_SHARE_MIN,
+        ),
+        _line(
+            "p99 of class A while class C saturates the center: at most "
+            f"{CLASS_A_RATIO_MAX:g} times that alone",
+            max(apart.values()) if apart else None,
+            lambda ratio: ratio <= CLASS_A_RATIO_MAX,
+            " times",
         ),
     ]
 

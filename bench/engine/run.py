@@ -24,7 +24,9 @@ from typing import Any
 import onnxruntime
 from gateway_models import repository as shipped
 
+from bench.engine.bodies import binary_body
 from bench.engine.claims import verdicts
+from bench.engine.classes import CLASS_A, CLASS_C, Apart, classes_apart
 from bench.engine.models import MLP, WIDE, write_mlp
 from gateway.api import Center, Location, NdArray
 from gateway.centers import Attempt, Event, Whole
@@ -174,27 +176,10 @@ def _nothing(*_: object) -> None:
     return None
 
 
-def binary_body(inputs: Inputs) -> tuple[bytes, int]:
-    """(body, length of its head)."""
-    tensors = [
-        {
-            "name": name,
-            "shape": list(array.shape),
-            "datatype": DATATYPES[array.dtype.str[1:]],
-            "parameters": {"binary_data_size": array.nbytes},
-        }
-        for name, array in inputs.items()
-    ]
-    document = {"inputs": tensors, "parameters": {"binary_data_output": True}}
-    head = json.dumps(document).encode()
-    return head + b"".join(array.tobytes() for array in inputs.values()), len(head)
-
-
 HEADINGS = (
     *("model", "file MB", "memory MB", "cold ms", "warm ms", "bare us", "engine + us"),
     *("center + us", "batch", "gain", "bare/s (batch)", "engine", "center"),
 )
-DATATYPES = {"f4": "FP32", "f2": "FP16", "f8": "FP64", "i8": "INT64", "i4": "INT32", "i1": "INT8"}
 
 
 def measure(arms: Mapping[str, Arm], rounds: int) -> dict[str, list[float]]:
@@ -289,20 +274,46 @@ def print_table(rows: list[Row]) -> None:
         )
 
 
+def print_apart(rows: list[Apart]) -> None:
+    """Markdown."""
+    beside = f"beside {CLASS_C} p50 ms | p99 ms"
+    print(f"| {CLASS_A} runs | alone p50 ms | p99 ms | {beside} | ratio | {CLASS_C}/s |")
+    print("|---" + "|---:" * 6 + "|")
+    for row in rows:
+        print(
+            f"| {row.where} | {row.alone_p50_ms:.3f} | {row.alone_p99_ms:.3f} | "
+            f"{row.beside_p50_ms:.3f} | {row.beside_p99_ms:.3f} | {row.ratio:.2f} | "
+            f"{row.class_c_per_s:.0f} |"
+        )
+
+
 def main() -> None:
     """Measure, print, judge."""
     options = argparse.ArgumentParser(prog="nearway bench engine", description=__doc__)
     options.add_argument("--models", type=Path, action="append", help="a repository; repeatable")
     options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--only-classes", action="store_true", help="are classes kept apart?")
     options.add_argument("--json", type=Path)
     told = options.parse_args()
-    rows = run(told.models or [shipped()], told.rounds)
-    print_table(rows)
-    judged = verdicts({row.model: asdict(row) for row in rows})
+    rows = [] if told.only_classes else run(told.models or [shipped()], told.rounds)
+    if rows:
+        print_table(rows)
+        print()
+    repository = ModelRepository([shipped()], tensor_elements_max=ELEMENTS_MAX)
+    repository.scan()
+    apart = classes_apart(repository, told.rounds)
+    print_apart(apart)
+    judged = verdicts(
+        {row.model: asdict(row) for row in rows}, {row.where: row.ratio for row in apart}
+    )
     for line in judged:
         print(line)
     if told.json is not None:
-        document: dict[str, Any] = {"rows": [asdict(row) for row in rows], "claims": judged}
+        document: dict[str, Any] = {
+            "rows": [asdict(row) for row in rows],
+            "classes": [asdict(row) for row in apart],
+            "claims": judged,
+        }
         told.json.write_text(json.dumps(document, indent=1))
 
 

@@ -1,7 +1,8 @@
 """A center in this process: an emulated way there and back, a real model in between.
 
 It owns what visits share: slots, the line of those who wait, the load meter; the way of one
-request is a ``Visit``. Its slots are served first come, first served, one request each: what
+request is a ``Visit``. Its slots are served first come, first served, one request each, and
+class C last (``waiting``): what
 reaches it together came over different paths, and its slots are declared for single requests,
 as the simulator has them. A center without an emulated network is a ``LocalCenter``.
 
@@ -22,6 +23,7 @@ from gateway.centers.port import Attempt, Call, OnEvent, OnReport
 from gateway.centers.resident_models import ResidentModels
 from gateway.centers.shared_engine import SharedEngine
 from gateway.centers.visit import Visit
+from gateway.centers.waiting import slots_kept
 from gateway.telemetry.recent import RecentMs
 from gateway.wan import DelayLine, EmulatedNetwork, Faults
 
@@ -51,6 +53,8 @@ class EmulatedCenter(ResidentModels):
         self.queue_max = queue_max
         self.free_slots = center.slots
         self.waiting: deque[Visit] = deque()
+        self.waiting_c: deque[Visit] = deque()
+        self.kept_slots = slots_kept(center.slots)
         self.meter = LoadMeter(line.now())
         self._serving_queue = False
 
@@ -96,4 +100,6 @@ class EmulatedCenter(ResidentModels):
         self._serving_queue = True
         while self.waiting and self.free_slots > 0:
             self.waiting.popleft().run()
+        while self.waiting_c and self.free_slots > self.kept_slots:
+            self.waiting_c.popleft().run()
         self._serving_queue = False

@@ -12,7 +12,8 @@ is served together, in the next thing the loop calls:
   spoils nothing but itself.
 * A batch is one execution: it takes one slot. Those for whom there is none wait, at most
   ``queue_max``; a slot that comes free takes, of the kind that waits longest, all that fit into
-  one batch: so does the simulator's model of a center whose slots run batches.
+  one batch: so does the simulator's model of a center whose slots run batches. Class C waits
+  apart, and comes last (``waiting``).
 * A run occupies its slot as long as it takes; longer, on a timer, where the center is declared
   slower than nominal, a fault slows it down, or the model declares a service time. Requests to
   a model that declares one never share a run: it is declared for one of them.
@@ -43,6 +44,7 @@ from gateway.centers.resident_models import ResidentModels
 from gateway.centers.served_model import ServedModel, rows_of
 from gateway.centers.shared_engine import SharedEngine
 from gateway.centers.visit import injected
+from gateway.centers.waiting import Waiting, slots_kept
 from gateway.engine import NotYetLoaded, join
 from gateway.wan import DelayLine, Faults
 from gateway.wan.faults import Effect
@@ -76,8 +78,9 @@ class LocalCenter(ResidentModels):
         self.meter = LoadMeter(line.now())
         self.call_soon = call_soon
         self._arrived: list[LocalVisit] = []
-        self._waiting: dict[AnswerForm, deque[LocalVisit]] = {}
-        self._waits = 0
+        self._waiting = Waiting()
+        self._waiting_c = Waiting()
+        self._kept = slots_kept(center.slots)
         self._alone: deque[LocalVisit] = deque()
         self.out: deque[tuple[LocalVisit, Event]] = deque()
         self._busy = False
@@ -196,6 +199,7 @@ class LocalCenter(ResidentModels):
         model.used_s = ready_s
         work_ms = max(1e-6, model.run_ms * self.center.speed_factor)
         meter, rows_max = self.meter, served.rows_max
+        line, taken = (self._waiting_c, self._kept) if served.class_c else (self._waiting, 0)
         members: list[LocalVisit] = []
         rows = 0
         for visit in visits:
@@ -203,28 +207,20 @@ class LocalCenter(ResidentModels):
             if members and rows + visit.rows > rows_max:
                 self.run(members)
                 members, rows = [], 0
-            if self.free_slots <= 0 and self._waits >= self.queue_max:
+            if self.free_slots <= taken and line.count >= self.queue_max:
                 full = f"center {self.center.id}: queue of {self.queue_max} full"
                 self.fail(visit, CenterBusy(full), ready_s)
                 continue
             visit.found = meter.entered(work_ms)
             visit.work_ms = work_ms
             model.under_way += 1
-            if self.free_slots > 0:
+            if self.free_slots > taken:
                 members.append(visit)
                 rows += visit.rows
             else:
-                self._wait(visit)
+                line.add(visit)
         if members:
             self.run(members)
-
-    def _wait(self, visit: LocalVisit) -> None:
-        line = self._waiting.get(visit.form)
-        if line is None:
-            line = self._waiting[visit.form] = deque()
-        line.append(visit)
-        self._waits += 1
-        visit.waits = True
 
     # ---- slots ----------------------------------------------------------------------------
 
@@ -269,47 +265,36 @@ class LocalCenter(ResidentModels):
         """
         self.free_slots += 1
         self.meter.slot_freed(now)
-        if (self._alone or self._waits) and not self._serving:
+        if not self._serving and (self._alone or self._waiting.count or self._waiting_c.count):
             self._serving = True
             try:
-                while self.free_slots > 0 and (self._alone or self._waits):
-                    self._run_next()
+                while self._run_next():
+                    pass
             finally:
                 self._serving = False
         if not (self._busy or self._serving):
             self.send()
 
-    def _run_next(self) -> None:
+    def _run_next(self) -> bool:
+        """Take a slot for whoever is next; False when nobody can have one."""
+        if self.free_slots <= 0:
+            return False
         if self._alone:
             visit = self._alone.popleft()
             if visit.open:
                 self.run([visit])
-            return
-        form = min(self._waiting, key=self._waits_since)
-        line = self._waiting[form]
-        members = [line.popleft()]
-        rows = members[0].rows
-        while line and rows + line[0].rows <= members[0].served.rows_max:
-            rows += line[0].rows
-            members.append(line.popleft())
-        if not line:
-            del self._waiting[form]
-        self._waits -= len(members)
-        for visit in members:
-            visit.waits = False
-        self.run(members)
-
-    def _waits_since(self, form: AnswerForm) -> float:
-        return self._waiting[form][0].ready_s
+            return True
+        if self._waiting.count:
+            self.run(self._waiting.next())
+            return True
+        if self._waiting_c.count and self.free_slots > self._kept:
+            self.run(self._waiting_c.next())
+            return True
+        return False
 
     def forget(self, visit: LocalVisit) -> None:
         """A visit that waits is cancelled."""
-        visit.waits = False
-        self._waits -= 1
-        line = self._waiting[visit.form]
-        line.remove(visit)
-        if not line:
-            del self._waiting[visit.form]
+        (self._waiting_c if visit.served.class_c else self._waiting).forget(visit)
 
     def held_until_s(self, visit: LocalVisit, begun_s: float, run_ms: float) -> float:
         """How long a run occupies its slot: the center's speed, a fault, a declared time."""

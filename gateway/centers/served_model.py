@@ -32,9 +32,12 @@ class Writer(Protocol):
 
 
 class ServedModel:
-    """Made once for a loaded model and shared by the centers of a process."""
+    """Made once for a loaded model and shared by the centers of a process.
 
-    __slots__ = ("_embedder", "model", "reader", "rows_max", "writer")
+    ``class_c``: its work can wait (see ``waiting``).
+    """
+
+    __slots__ = ("_embedder", "class_c", "model", "reader", "rows_max", "writer")
 
     reader: Reader
     writer: Writer
@@ -43,6 +46,7 @@ class ServedModel:
         self.model = model
         self._embedder: ServedModel | None = None
         self.rows_max = model.batching.rows_max
+        self.class_c = model.config.latency_class == "C"
         self.reader = RequestReader(
             model.metadata,
             tensor_elements_max=tensor_elements_max,
@@ -57,6 +61,7 @@ class ServedModel:
             embedder = ServedModel.__new__(ServedModel)
             embedder.model, embedder.rows_max, embedder._embedder = self.model, 1, None
             embedder.reader, embedder.writer = reader, writer
+            embedder.class_c = self.class_c
             self._embedder = embedder
         return self._embedder
 

@@ -122,7 +122,10 @@ class Visit:
             self._fail(error)
             return
         self.ready_s = center.line.now()
-        if center.free_slots <= 0 and len(center.waiting) >= center.queue_max:
+        free_slots, line = center.free_slots, center.waiting
+        if self.served.class_c:
+            free_slots, line = free_slots - center.kept_slots, center.waiting_c
+        if free_slots <= 0 and len(line) >= center.queue_max:
             self._fail(CenterBusy(f"center {center.center.id}: queue of {center.queue_max} full"))
             return
         model = self.served.model
@@ -130,11 +133,11 @@ class Visit:
         model.under_way += 1
         self.work_ms = max(1e-6, model.run_ms * center.center.speed_factor)
         self.found = center.meter.entered(self.work_ms)
-        if center.free_slots > 0:
+        if free_slots > 0:
             self.run()
         else:
             self.step = Step.WAIT
-            center.waiting.append(self)
+            line.append(self)
 
     def _loaded(self, error: NearwayError | None) -> None:
         """The model it waited for is there, or cannot be loaded."""
@@ -295,7 +298,7 @@ class Visit:
         if step in (Step.OUT, Step.HOLD, Step.BACK):
             self.handle.cancel()
         if step is Step.WAIT:
-            self.center.waiting.remove(self)
+            (self.center.waiting_c if self.served.class_c else self.center.waiting).remove(self)
         self._leave()
         if step is Step.HOLD or (step is Step.RUN and self.stop_run()):
             self._free_slot()

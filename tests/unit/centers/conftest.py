@@ -173,12 +173,13 @@ class LocalSite:
         """Nothing is left of anybody."""
         center = self.center
         load = (center.meter.in_flight, center.meter.work_ms, center.meter._busy)
-        lines = (center._arrived, center._waiting, center._alone, center.out)
+        waiting = (center._waiting, center._waiting_c)
+        lines = (center._arrived, center._alone, center.out, *(line._by_form for line in waiting))
         return (
             center.free_slots == center.center.slots
             and load == (0, 0.0, 0)
             and not any(lines)
-            and center._waits == 0
+            and not any(line.count for line in waiting)
         )
 
 

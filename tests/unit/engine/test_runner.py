@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,8 +12,8 @@ from typing import Any
 import pytest
 
 from gateway.api import CenterDown
-from gateway.engine import Runner
-from gateway.engine.runner import INLINE_OVER_MS
+from gateway.engine import ModelConfig, Runner
+from gateway.engine.runner import CLASS_C_NICE, INLINE_OVER_MS
 
 
 class Fake:
@@ -19,7 +21,13 @@ class Fake:
 
     name = "fake"
 
-    def __init__(self, expected_ms: float, act: Callable[[], Any] = lambda: ["answer"]) -> None:
+    def __init__(
+        self,
+        expected_ms: float,
+        act: Callable[[], Any] = lambda: ["answer"],
+        latency_class: Any = "A",
+    ) -> None:
+        self.config = ModelConfig(latency_class=latency_class)
         self.expected = expected_ms
         self.act = act
         self.thread = ""
@@ -184,3 +192,31 @@ def test_threads_leave_a_core_to_the_loop(loop: Loop, monkeypatch: pytest.Monkey
         runner = Runner(asked, 0.1, loop.call_soon_threadsafe)
         assert runner.threads == given
         runner.close()
+
+
+def test_class_c_has_threads_of_its_own_that_come_last(runner: Runner, loop: Loop) -> None:
+    heard: Heard = []
+    release, began = threading.Event(), threading.Event()
+    priorities: list[int] = []
+
+    def hold() -> list[Any]:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, 0))
+        began.set()
+        release.wait(20)
+        return ["c"]
+
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    slow, other = Fake(0.01, hold, "C"), Fake(1.0)
+    runner.submit(slow, {}, [], lambda *said: heard.append(said))  # type: ignore[arg-type]
+    assert began.wait(20)
+    runner.submit(other, {}, [], lambda *said: heard.append(said))  # type: ignore[arg-type]
+    loop.turn()
+    assert [said[0] for said in heard] == [["answer"]]
+    release.set()
+    loop.turn()
+    assert heard[1][0] == ["c"]
+    assert slow.thread.startswith("nearway-class-c")
+    assert other.thread.startswith("nearway-run")
+    if sys.platform == "linux":
+        assert priorities == [min(usual + CLASS_C_NICE, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == usual
