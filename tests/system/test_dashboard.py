@@ -28,6 +28,10 @@ QUIET = [
 ]
 EXAMPLE = ROOT / "models/gateway_models/blast-furnace/example.json"
 WAIT_MS = 60_000
+CITIES = (
+    *("Shanghai", "Beijing", "Chengdu", "Guangzhou", "Wuhan", "Nanjing", "Hangzhou", "Hefei"),
+    *("Xi'an", "Jinan", "Zhengzhou", "Changsha", "Tianjin", "Shenyang", "Kunming", "Fuzhou"),
+)
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
@@ -49,11 +53,12 @@ def gateway(start_gateway: Callable[..., Any]) -> Iterator[Any]:
         yield running
 
 
-def ask(gateway: Any, times: int) -> str:
-    """Some requests of Shanghai's; returns the center that answered last."""
+def ask(gateway: Any, times: int, origins: tuple[str, ...] = ("Shanghai",)) -> str:
+    """Some requests, of Shanghai's unless told; returns the center that answered last."""
     center = ""
-    for _ in range(times):
-        _, headers = gateway.infer("blast-furnace", EXAMPLE.read_bytes(), "Shanghai")
+    for number in range(times):
+        origin = origins[number % len(origins)]
+        _, headers = gateway.infer("blast-furnace", EXAMPLE.read_bytes(), origin)
         center = headers["x-nearway-center"]
     return center
 
@@ -115,13 +120,14 @@ def test_it_loads_from_the_gateway_alone_and_is_small(watch: Any, gateway: Any) 
     ],
 )
 def test_it_fits_every_screen(watch: Any, gateway: Any, name: str, how: dict[str, Any]) -> None:
-    ask(gateway, 40)
+    ask(gateway, 240, CITIES)
     watched = watch(**how)
     watched.page.wait_for_selector("path.flow", state="attached")
     wide, shown = watched.page.evaluate_handle(
         "() => [document.documentElement.scrollWidth, window.innerWidth]"
     ).json_value()
     assert wide <= shown
+    assert watched.page.locator("#origins-table tbody tr").count() == len(CITIES)
     REPORTS.mkdir(parents=True, exist_ok=True)
     watched.page.screenshot(path=REPORTS / f"{name}.png", full_page=True)
 

@@ -3,7 +3,7 @@
 import { element, legend, ms, percent } from "./marks.js";
 import { WorldMap } from "./map.js";
 import { overTime, distribution, candidates } from "./charts.js";
-import { CentersTable, plugins, models, table } from "./tables.js";
+import { CentersTable, origins, plugins, models, table } from "./tables.js";
 import { ask, complain } from "./admin.js";
 
 const at = (id) => document.getElementById(id);
@@ -16,6 +16,7 @@ async function start() {
     ["center ok", "center: ok"], ["center slow", "slow or returning"], ["center ejected", "ejected"], ["center draining", "draining"],
     ["origin in", "origin in time"], ["origin edge", "on the knife's edge"], ["origin out", "late"],
   ]);
+  legend(at("time-legend"), ["network", "gateway", "queue", "service", "p99", "target"].map((part) => [part, part]));
   const map = new WorldMap(at("map"), facts, land);
   const centers = new CentersTable(at("centers-table"), facts, at("filter"));
   for (const button of document.querySelectorAll("[data-view]")) {
@@ -28,6 +29,7 @@ async function start() {
   decisions().catch(complain);
   listen((frame) => {
     verdict(frame, facts);
+    origins(at("origins-table"), frame, facts);
     map.update(frame);
     centers.update(frame.centers);
     overTime(at("time"), frame.seconds, frame.verdict.target_ms);

@@ -24,13 +24,16 @@ export class WorldMap {
     this.stretch = 1 / Math.cos(middle);
     this.height = (north - south) * this.scale * this.stretch;
     this.unit = name === "world" ? 0.7 : 1;
+    this.crowded = name === "world" || this.facts.centers.length > 200;
     this.flows = svg("g");
     this.origins = svg("g");
     this.centers = svg("g");
+    this.names = svg("g", { "aria-hidden": "true" });
     const outline = this.land.map((ring) => `M${ring.map((p) => this.at(p[0], p[1]).join(",")).join("L")}Z`).join("");
     this.place.replaceChildren(
       svg("svg", { viewBox: `0 0 ${WIDTH} ${this.height.toFixed(0)}`, role: "img", "aria-labelledby": "map-title legend" }, [
         svg("path", { d: outline, class: "land" }),
+        this.names,
         this.flows,
         this.origins,
         this.centers,
@@ -54,10 +57,16 @@ export class WorldMap {
   spread() {
     const at = this.facts.centers.map((c) => this.at(c.lon, c.lat));
     const cities = new Map();
+    const named = []; // where names stand: one that would cover another is left out
     at.forEach((p, row) => cities.set(p.join(), [...(cities.get(p.join()) ?? []), row]));
     for (const rows of cities.values()) {
-      if (rows.length < 2) continue;
-      const radius = Math.max(7, (rows.length * 11) / (2 * Math.PI)) * this.unit;
+      const radius = rows.length < 2 ? 0 : Math.max(7, (rows.length * 11) / (2 * Math.PI)) * this.unit;
+      const [x, y] = [at[rows[0]][0], at[rows[0]][1] + radius + 17];
+      if (!this.crowded && !named.some(([u, v]) => Math.abs(u - x) < 56 && Math.abs(v - y) < 16)) {
+        named.push([x, y]);
+        this.names.append(svg("text", { x, y, class: "city" }, [this.facts.centers[rows[0]].city]));
+      }
+      if (!radius) continue;
       rows.forEach((row, k) => {
         const turn = (2 * Math.PI * k) / rows.length;
         at[row] = [+(at[row][0] + radius * Math.cos(turn)).toFixed(1), +(at[row][1] + radius * Math.sin(turn)).toFixed(1)];

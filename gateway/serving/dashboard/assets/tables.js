@@ -118,6 +118,17 @@ export function table(place, headings, rows) {
   );
 }
 
+// Worst first: whoever looks wants to know where it is not.
+export function origins(place, { origins: told, verdict }, facts) {
+  const edge = new Set(verdict.knife_edge);
+  const worst = [...told].sort((a, b) => a.share - b.share || b.answers - a.answers).slice(0, 100);
+  table(place, ["Origin", "In time", "95 % interval", "Median"], worst.map((row) => [
+    facts.origins[row.vantage].name,
+    element("span", { class: edge.has(row.vantage) ? "slow" : row.share > 0.5 ? "ok" : "ejected" }, [percent(row.share, 0)]),
+    `${percent(row.low, 0)} to ${percent(row.high, 0)}`, `${ms(row.p50_ms)} ms`,
+  ]));
+}
+
 export function plugins(place, state) {
   table(place, ["Plugin", "Kind", "Calls", "Errors", "Mean µs", "Quarantine"], state.plugins.map((one) => [
     one.name, one.kind, one.calls, one.errors, one.calls ? ((1000 * one.used_ms) / one.calls).toFixed(1) : "–", one.quarantined ? one.why ?? "yes" : "",
