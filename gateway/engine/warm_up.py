@@ -1,8 +1,8 @@
 """How long one run takes: the median of a few, with the inputs of the model's example.
 
 Without a usable ``example.json`` the inputs are zeros, with free dimensions of 1 and, where
-the model refuses those, 16. A model that cannot be run with either is given a run time that
-keeps it off the event loop.
+the model refuses those, of the next of ``FREE_SIZES``: pictures and sound need more than a few.
+A model that cannot be run with any is given a run time that keeps it off the event loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WARM_UP_RUNS = 3
 BUDGET_S = 0.3
 """A slow model is run less often than RUNS times, so that loading stays quick."""
 UNKNOWN_RUN_MS = 10.0
-FREE_SIZES = (1, 16)
+FREE_SIZES = (1, 16, 64, 512)
 BATCH = 8
 """Examples in the run that tells what a batch costs."""
 BATCH_RUNS, BATCH_WARM_UP_RUNS = 5, 1
