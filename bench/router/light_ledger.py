@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 
 import numpy as np
@@ -46,6 +47,10 @@ class LightLedger:
     def quantile_ms(self, decision: Decision, q: float) -> float:  # noqa: ARG002 - contract
         """Nothing is learned, so what is predicted is all there is to say."""
         return decision.predicted_ms
+
+    def heard_since(self, _centers: Iterable[int], _since_s: float) -> bool:
+        """Answers are not kept."""
+        return False
 
     def tick(self, now: float) -> None:
         """Nothing to tidy."""

@@ -67,6 +67,12 @@ class Breakers:
         """The centers of its region, itself included."""
         return self._domains[center][-1].members
 
+    def domains(self, center: int) -> list[list[int]]:
+        """The centers of its zone and of its region, of those large enough to trip."""
+        least = self._tuning.breaker_centers_min
+        domains = self._domains[center]
+        return [domain.members for domain in domains if len(domain.members) >= least]
+
     def has_room(self, center: int, is_out: Callable[[int], bool]) -> bool:
         """One more of its zone and of its region may be ejected for errors."""
         for domain in self._domains[center]:

@@ -13,7 +13,7 @@ error or a cancelled attempt took never teaches an estimate anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -38,7 +38,7 @@ from gateway.fleet.tuning import FleetTuning
 from gateway.fleet.work import Work
 
 ABSORBED_AT_ONCE = 256
-OUTRUN_PROOF_MAX = 0.99
+DOUBTFUL_PROOF_MAX = 0.99
 
 
 class Fleet:
@@ -213,6 +213,11 @@ class Fleet:
         self._reported_at[center] = now
         self._work.reported(center, report, now)
 
+    def heard_since(self, centers: Iterable[int], since_s: float) -> bool:
+        """Whether any of these centers has answered anybody since ``since_s``."""
+        reported_at = self._reported_at
+        return any(reported_at[center] >= since_s for center in centers)
+
     def quantile_ms(self, decision: Decision, q: float) -> float:
         """How long the attempt may take, in ms: a share ``q`` of such attempts takes less.
 
@@ -316,11 +321,16 @@ class Fleet:
             self._unjudged(center)
 
     def _silent(self, outcome: Outcome) -> None:
-        """An attempt ended without a word, by its patience or because another one was faster."""
+        """An attempt ended without a word, by its patience or because another one was faster.
+
+        One that was outrun might have answered yet, and a center that answers others meanwhile is
+        slow with this request, not silent: neither is a whole proof.
+        """
         center, self._now = outcome.center, outcome.now
         proof = silence_of(outcome.attempt_ms, outcome.predicted_ms, self._settings.health)
-        if outcome.reason == OUTRUN:  # it might have answered yet: silence, but no error
-            proof = min(proof, OUTRUN_PROOF_MAX)
+        began_s = outcome.now - outcome.attempt_ms * 1e-3
+        if outcome.reason == OUTRUN or self._reported_at[center] >= began_s:
+            proof = min(proof, DOUBTFUL_PROOF_MAX)
         changed = self._health.silent(center, proof, outcome.now)
         self._health_changed(center, stage_changed=changed)
 

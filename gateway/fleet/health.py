@@ -12,6 +12,7 @@
 * *Other errors* of the center are summed, S = max(0, S + e - 0.1) with e = 1 for an error
   and 0 for an answer. They eject at 3, but no more than 30 % of a zone or region.
 * *Breakers*: more than half of a zone or region gone bad within a second takes out the rest.
+  When more than half of it is silent at once, three silent attempts among them all will do.
 * *Panic*: while fewer than half of all centers are in service, or all that are left are on trial,
   only refusals count. Silence and errors everywhere may be the gateway's own trouble.
 * A *penalty* lasts a second, doubling with each ejection or unanswered probe that follows
@@ -119,6 +120,8 @@ class Health:
         it.silence = min(it.silence + proof, self._tuning.silent_limit)
         if it.silence >= self._tuning.silent_limit:
             return self._goes_bad(center, "silent", now)
+        if self._fall_silent_together(center, now):
+            return True
         if it.stage in ("half_open", "returning"):
             return self._eject(center, "silent", now)
         if proof < 1.0:
@@ -241,6 +244,26 @@ class Health:
             return False
         room = self._breakers.has_room(center, self._out.__contains__)
         return self._goes_bad(center, "errors", now, eject=room)
+
+    def _fall_silent_together(self, center: int, now: float) -> bool:
+        """Its zone or region is silent as a whole: all of it goes.
+
+        Silent is who has met a whole proof and not answered since.
+        """
+        since, tuning = now - self._tuning.breaker_s, self._tuning
+        for members in self._breakers.domains(center):
+            silent = [
+                each
+                for each in members
+                if self.conditions[each].silence >= 1.0
+                and self.conditions[each].last_error_at >= since
+            ]
+            proof = sum(self.conditions[each].silence for each in silent)
+            if len(silent) > tuning.breaker_share * len(members) and proof >= tuning.silent_limit:
+                for each in silent:
+                    self._goes_bad(each, "silent", now)
+                return True
+        return False
 
     def _goes_bad(self, center: int, cause: Cause, now: float, *, eject: bool = True) -> bool:
         """Take it out, and with it what its zone or region has left when that trips."""

@@ -90,9 +90,12 @@ class InForce:
         decision = self._now_in_force.decide(query, now, tried)
         return self._as_predicted(decision, now)
 
-    def next(self, decision: Decision, now: float) -> Decision:
+    def next(
+        self, decision: Decision, now: float, *, silent: bool = False, within_ms: float = inf
+    ) -> Decision:
         """Decide again, without the centers tried. Raises NoCenter."""
-        return self._as_predicted(self._now_in_force.next(decision, now), now)
+        again = self._now_in_force.next(decision, now, silent=silent, within_ms=within_ms)
+        return self._as_predicted(again, now)
 
     def elsewhere(self, decision: Decision, now: float) -> Decision:
         """Another zone, and a free slot, beside a choice under way. Raises NoCenter."""

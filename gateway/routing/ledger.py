@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.api import Decision, Outcome, Report
@@ -21,6 +22,9 @@ class Ledger(Protocol):
 
     def reported(self, center: int, report: Report, now: float) -> None:
         """A center spoke of its load outside an answer."""
+
+    def heard_since(self, centers: Iterable[int], since_s: float) -> bool:
+        """Whether any of these centers has answered anybody since ``since_s``."""
 
     def tick(self, now: float) -> None:
         """Periodic upkeep of whole columns; moves ``tick_at`` on."""

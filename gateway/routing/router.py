@@ -21,7 +21,6 @@ slow path, which finds the culprit and decides again, or says why nobody is left
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from math import inf
 from operator import itemgetter
@@ -53,6 +52,7 @@ from gateway.routing.components import (
     components_of,
     scalars,
 )
+from gateway.routing.domains import Domains
 from gateway.routing.explain import why_nobody
 from gateway.routing.explaining import Explaining
 from gateway.routing.guard import Budget, Guard
@@ -62,7 +62,6 @@ from gateway.routing.per_request import PerRequest
 from gateway.routing.picking import Picking
 from gateway.routing.watching import Watcher, declare_columns, observes
 
-CITY_TRIES_MAX = 2
 LOOK_AT_LIVE_MASK = 63  # every 64th decision
 
 _add = np.add
@@ -94,6 +93,7 @@ class Router:
         self.policy = policy
         self.decisions = 0
         self._ledger = ledger
+        self._domains = Domains(table.centers)
         budget = Budget(budget_clock, plugin_budget_ms, plugin_limit_ms, screen_clock)
         self._budget = budget.for_centers(len(table))
         self._now = 0.0
@@ -152,48 +152,62 @@ class Router:
             return total_ms
         return self._time_of(self._in_policy_order([view[center] for view in views]))
 
-    def next(self, decision: Decision, now: float) -> Decision:
-        """Decide again on the table as it is now, without the centers tried.
+    def next(
+        self, decision: Decision, now: float, *, silent: bool = False, within_ms: float = inf
+    ) -> Decision:
+        """Decide again on the table as it is now, without the centers tried. Raises NoCenter.
 
-        Two centers tried in one city are taken for an outage of the city: the others there
-        come last, or a dead city of seven zones would eat every attempt. Raises NoCenter.
+        ``silent``: the last one never said a word. Then its zone comes last, and its region when
+        that is dark, unless farther away it would take more than ``within_ms`` (see ``domains``).
         """
         tried = (*decision.tried, decision.center)
-        suspects = self._city_mates(tried)
-        if suspects:
-            try:
-                elsewhere = self.decide(decision.query, now, (*tried, *suspects))
-            except NoCenter:
-                return self.decide(decision.query, now, tried)
-            elsewhere.tried = tried
-            return elsewhere
-        return self.decide(decision.query, now, tried)
+        last = self._domains.failing_cities(tried)
+        if silent:
+            last |= self._domains.zones(tried)
+        try:
+            near = self._away(decision, now, tried, last)
+        except NoCenter:
+            near = self.decide(decision.query, now, tried)
+        return self._out_of_the_dark(near, decision, now, last, within_ms) if silent else near
 
     def elsewhere(self, decision: Decision, now: float) -> Decision:
         """A second choice beside one that is under way: another zone, and a free slot.
 
-        Where even the best of the others has a queue, a copy would only lengthen it. Raises
-        NoCenter.
+        Another region, when that of the first is dark. Where even the best of the others has a
+        queue, a copy would only lengthen it. Raises NoCenter.
         """
         tried = (*decision.tried, decision.center)
-        centers = self.table.centers
-        zones = {(centers[row].region, centers[row].zone) for row in tried}
-        masked = tuple(r for r, c in enumerate(centers) if (c.region, c.zone) in zones)
-        found = self.decide(decision.query, now, masked)
+        zones = self._domains.zones(tried)
+        near = self._away(decision, now, tried, zones)
+        found = self._out_of_the_dark(near, decision, now, zones, inf)
         columns = self.table.columns
         if columns["in_flight"][found.center] >= columns["slots"][found.center]:
             raise NoCenter("no center of another zone has a free slot")
+        return found
+
+    def _away(
+        self, first: Decision, now: float, tried: tuple[int, ...], masked: set[int]
+    ) -> Decision:
+        """Without ``tried`` and ``masked``, of which only the former have been asked."""
+        found = self.decide(first.query, now, (*tried, *masked))
         found.tried = tried
         return found
 
-    def _city_mates(self, tried: tuple[int, ...]) -> list[int]:
-        """The rows that share a city with two or more of ``tried``; those are among them."""
-        if len(tried) < CITY_TRIES_MAX:
-            return []
-        centers = self.table.centers
-        cities = Counter((centers[row].country, centers[row].city) for row in tried)
-        failing = {city for city, count in cities.items() if count >= CITY_TRIES_MAX}
-        return [r for r, c in enumerate(centers) if failing and (c.country, c.city) in failing]
+    def _out_of_the_dark(
+        self, near: Decision, silent: Decision, now: float, last: set[int], within_ms: float
+    ) -> Decision:
+        """``near``, or a center outside the dark regions when ``near`` is in one of them."""
+        since_s, heard_since = silent.now, self._ledger.heard_since
+        tried = self._domains.regions(near.tried)
+        dark = [region for region in tried if not heard_since(region, since_s)]
+        if not any(near.center in region for region in dark):
+            return near
+        try:
+            far = self._away(silent, now, near.tried, last.union(*dark))
+        except NoCenter:
+            return near
+        worth_ms = near.predicted_ms + (now - since_s) * 1e3
+        return far if far.predicted_ms <= min(worth_ms, within_ms) else near
 
     def commit(self, decision: Decision, now: float) -> None:
         """Charge the choice and tell the observers, in the same loop turn as the decision."""

@@ -28,7 +28,7 @@ memory is told can't be left out, and is paid from the same share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from random import Random
 from typing import Any, TypeVar
@@ -183,6 +183,10 @@ class NoBooks:
 
     def tick(self, now: float) -> None:
         """Never called."""
+
+    def heard_since(self, _centers: Iterable[int], _since_s: float) -> bool:
+        """Nobody is asked, so nobody answers."""
+        return False
 
     def quantile_ms(self, decision: Decision, q: float) -> float:
         """The prediction itself, for nobody waits for a shadow; inf for certainty."""

@@ -23,7 +23,14 @@ class OneCenter:
             raise NoCenter("this process is one center; there is no other to try")
         return Decision(query, 0, 0.0, -1, inf, (), 0.0, now=now)
 
-    def next(self, _decision: Decision, _now: float) -> Decision:
+    def next(
+        self,
+        _decision: Decision,
+        _now: float,
+        *,
+        silent: bool = False,  # noqa: ARG002 - as Deciding's
+        within_ms: float = inf,  # noqa: ARG002 - as Deciding's
+    ) -> Decision:
         """Raises NoCenter."""
         raise NoCenter("this process is one center; there is no other to try")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from gateway.api import Decision, Explanation, NearwayError, Outcome, Query, Report
@@ -35,7 +36,9 @@ class Deciding(Protocol):
     def decide(self, query: Query, now: float, tried: tuple[int, ...] = ()) -> Decision:
         """Raises NoCenter, or PluginError when a mandatory filter is broken."""
 
-    def next(self, decision: Decision, now: float) -> Decision:
+    def next(
+        self, decision: Decision, now: float, *, silent: bool = False, within_ms: float = inf
+    ) -> Decision:
         """A second decision on the current table. Raises NoCenter when nobody is left."""
 
     def elsewhere(self, decision: Decision, now: float) -> Decision:

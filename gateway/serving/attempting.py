@@ -295,13 +295,13 @@ class Attempting(ABC):
         self._forget_answer()
         try:
             paid = is_paid(reason)
-            decision = self._retry(this.decision, now, paid=paid)
+            decision = self._retry(this.decision, now, paid=paid, silent=reason == TIMED_OUT)
         except NearwayError as last:  # what was wrong with the request is the better answer
             self._fail(error if isinstance(error, RequestError) else last)
         else:
             self._start(decision, now, paid=paid)
 
-    def _retry(self, failed: Decision, now: float, *, paid: bool) -> Decision:
+    def _retry(self, failed: Decision, now: float, *, paid: bool, silent: bool) -> Decision:
         """Another decision; ``paid``: from the budget. Raises what the client is told instead."""
         with_, failures = self._with, self._failures
         attempts = with_.attempts
@@ -322,7 +322,7 @@ class Attempting(ABC):
             late = too_late(remaining_ms, another_ms) if remaining_ms > 0.0 else None
             raise deadline_error(self._arrival, failures, late)
         try:
-            decision = with_.router.next(failed, now)
+            decision = with_.router.next(failed, now, silent=silent, within_ms=remaining_ms)
         except NearwayError as error:
             failures.append(in_a_list(error))
             raise nobody_answered(self._tries, attempts.max, failures) from error

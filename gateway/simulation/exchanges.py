@@ -195,7 +195,9 @@ class Exchanges:
             self._lose(request, reason)
             return
         try:
-            again = self._routers[gateway].next(decision, now)
+            again = self._routers[gateway].next(
+                decision, now, silent=reason == TIMED_OUT, within_ms=left_s * 1e3
+            )
         except NoCenter:
             self._lose(request, reason)
             return

@@ -74,7 +74,7 @@ def _any_number(original: Any) -> Any:
 
 
 def _forgets_the_tried(_original: Any) -> Any:
-    def next_(self: Router, decision: Any, now: float) -> Any:
+    def next_(self: Router, decision: Any, now: float, **_hints: Any) -> Any:
         again = self.decide(decision.query, now)
         again.tried = (*decision.tried, decision.center)
         return again

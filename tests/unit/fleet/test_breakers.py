@@ -55,6 +55,13 @@ def test_more_than_half_of_a_region_trips_it_whatever_the_zones() -> None:
     assert (told[3].kind, told[3].members) == ("region", list(range(7)))
 
 
+def test_the_domains_of_a_center_are_those_that_may_trip() -> None:
+    places = [("r", "a"), ("r", "a"), ("r", "b"), ("s", "a")]
+    breakers = Breakers(places, HealthTuning())
+    assert breakers.domains(0) == [[0, 1, 2]]
+    assert breakers.domains(3) == []
+
+
 def test_two_centers_make_no_domain() -> None:
     assert fail(breakers_of(), range(24, 26), 1.0) == [None, None]
 

@@ -393,6 +393,27 @@ def test_a_center_that_is_outrun_again_and_again_is_as_silent_as_one_given_up() 
     assert table.columns["in_flight"][0] == 0
 
 
+def test_who_was_heard_since_an_instant() -> None:
+    _, fleet = fleet_of()
+    assert not fleet.heard_since([0, 1, 2, 3], 0.0)
+    end(fleet, choose(fleet, 1), now=5.0, report=Report(0.0, 2.0))
+    fleet.reported(2, Report(0.0, 0.0), 6.0)
+    assert fleet.heard_since([0, 1], 4.9)
+    assert not fleet.heard_since([0, 1], 5.1)
+    assert fleet.heard_since([1, 2], 5.1)
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_center_that_answers_others_meanwhile_is_slow_and_not_silent(speaks: bool) -> None:
+    table, fleet = fleet_of()
+    for k in range(3):
+        silent = choose(fleet, 0, 5.0 + k)
+        if speaks and k == 0:
+            end(fleet, choose(fleet, 0), now=5.02, report=Report(0.0, 2.0))
+        end(fleet, silent, now=5.08 + k, ending="error", attempt_ms=80.0, reason="timed_out")
+    assert table.columns["healthy"][0] == int(speaks)
+
+
 def test_being_outrun_between_answers_proves_nothing() -> None:
     table, fleet = fleet_of()
     for k in range(20):

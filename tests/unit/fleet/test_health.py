@@ -332,6 +332,31 @@ def test_a_region_of_which_more_than_half_fails_is_out(fails: str) -> None:
     assert health.due(3.0) == list(range(7))
 
 
+def test_three_silent_attempts_take_out_a_region_that_is_silent_as_a_whole() -> None:
+    health = health_of(in_one_region(3, 6))
+    assert not health.silent(0, 1.0, 1.0)
+    assert not health.silent(1, 1.0, 1.1)
+    assert health.silent(0, 1.0, 1.2)
+    assert health.in_service().tolist() == [0, 0, 0] + [1] * 6
+    assert [health.conditions[center].cause for center in range(3)] == [
+        "silent",
+        "silent",
+        "region",
+    ]
+
+
+@pytest.mark.parametrize("how", ["answered", "doubtful", "long ago", "one alone"])
+def test_a_region_that_still_speaks_is_not_silent_as_a_whole(how: str) -> None:
+    health = health_of(in_one_region(3, 6))
+    health.silent(0, 1.0, 1.0)
+    if how != "one alone":
+        health.silent(1, 0.9 if how == "doubtful" else 1.0, 1.1)
+    if how == "answered":
+        health.answered(1, 1.2)
+    health.silent(0, 1.0, 2.5 if how == "long ago" else 1.3)
+    assert health.in_service().all()
+
+
 def test_failures_further_apart_do_not_trip_a_region() -> None:
     health = health_of(in_one_region(7, 12))
     for center in range(6):

@@ -73,6 +73,10 @@ class CountingLedger:
     charged: list[int] = field(default_factory=list)
     endings: list[Outcome] = field(default_factory=list)
     ticks: list[float] = field(default_factory=list)
+    heard_at: dict[int, float] = field(default_factory=dict)
+
+    def heard_since(self, centers, since_s):
+        return any(self.heard_at.get(center, -inf) >= since_s for center in centers)
 
     def charge(self, decision, now):
         decision.charged_ms = 1.0

@@ -277,6 +277,77 @@ def test_two_tries_in_a_city_put_the_rest_of_it_last(world):
         router.next(decisions[-1], 0.0)
 
 
+@pytest.fixture
+def two_regions(world):
+    """Rows 0 to 2: two centers of one zone and one of another, nearest; 3 is the next region."""
+    here = Location(0.0, 0.0)
+    places = [("near", "a"), ("near", "a"), ("near", "b"), ("next", "a")]
+    table = Table([Center(f"c{n}", r, z, r, "CN", here) for n, (r, z) in enumerate(places)])
+    table.add_column("slots", "i4", 2)
+    table.add_column("in_flight", "i4")
+    ledger = world.CountingLedger(table)
+
+    def router_of(*network_ms):
+        scorers = [("network", world.fixed(list(network_ms)))]
+        return world.router(table, world.policy(scorers=scorers), ledger=ledger)
+
+    return router_of, ledger
+
+
+def test_after_a_refusal_the_next_best_will_do(world, two_regions):
+    router_of, _ = two_regions
+    router = router_of(1.0, 2.0, 3.0, 4.0)
+    assert router.next(router.decide(world.query(), 10.0), 10.1).center == 1
+
+
+def test_silence_leaves_the_zone_of_a_region_that_answers_others(world, two_regions):
+    router_of, ledger = two_regions
+    router = router_of(1.0, 2.0, 3.0, 4.0)
+    first = router.decide(world.query(), 10.0)
+    ledger.heard_at[1] = 10.05
+    again = router.next(first, 10.1, silent=True)
+    assert (again.center, again.tried) == (2, (0,))
+
+
+def test_silence_leaves_a_region_of_which_nobody_has_been_heard(world, two_regions):
+    router_of, ledger = two_regions
+    router = router_of(1.0, 2.0, 3.0, 4.0)
+    ledger.heard_at[2] = 9.99  # before the silent attempt began
+    first = router.decide(world.query(), 10.0)
+    again = router.next(first, 10.1, silent=True)
+    assert (again.center, again.tried) == (3, (0,))
+    assert router.elsewhere(first, 10.1).center == 3
+    last = router.next(again, 10.5, silent=True)
+    assert (last.center, last.tried) == (2, (0, 3))
+
+
+@pytest.mark.parametrize(
+    ("far_ms", "silent_s", "within_ms", "center"),
+    [
+        (100.0, 0.1, inf, 3),  # as much longer as the silence has cost already
+        (104.0, 0.1, inf, 2),
+        (30.0, 0.1, 29.0, 2),  # it would be too late
+        (30.0, 0.1, 31.0, 3),
+    ],
+)
+def test_leaving_a_region_has_its_price(world, two_regions, far_ms, silent_s, within_ms, center):
+    router_of, _ = two_regions
+    router = router_of(1.0, 2.0, 3.0, far_ms)
+    first = router.decide(world.query(), 10.0)
+    again = router.next(first, 10.0 + silent_s, silent=True, within_ms=within_ms)
+    assert again.center == center
+
+
+def test_where_there_is_no_other_region_silence_stays(world):
+    here = Location(0.0, 0.0)
+    table = Table([Center(f"c{n}", "r", "a", "x", "CN", here) for n in range(2)])
+    router = world.router(table, world.policy(scorers=[("network", world.fixed([1.0, 2.0]))]))
+    again = router.next(router.decide(world.query(), 1.0), 2.0, silent=True)
+    assert again.center == 1
+    with pytest.raises(NoCenter):
+        router.next(again, 3.0, silent=True)
+
+
 def test_elsewhere_is_another_zone_with_a_free_slot(world):
     """Rows 0 and 1 share a zone; 2 is full, so 3 would be next, but the best is asked alone."""
     here = Location(0.0, 0.0)

@@ -128,6 +128,7 @@ class FakeRouter:
         self.quantiles: dict[float, float] = {}
         self.predicted_by_model: dict[str, float] = {}
         self.wanted: list[int] = []
+        self.asked_next: list[tuple[bool, float]] = []
         self.reports: list[tuple[int, Report]] = []
 
     def quantile_ms(self, decision: Decision, q: float) -> float:
@@ -143,7 +144,10 @@ class FakeRouter:
     def decide(self, query: Query, now: float) -> Decision:
         return self._choose(query, ())
 
-    def next(self, decision: Decision, now: float) -> Decision:
+    def next(
+        self, decision: Decision, now: float, *, silent: bool = False, within_ms: float = inf
+    ) -> Decision:
+        self.asked_next.append((silent, within_ms))
         return self._choose(decision.query, (*decision.tried, decision.center))
 
     def elsewhere(self, decision: Decision, now: float) -> Decision:

@@ -203,6 +203,18 @@ def test_a_silent_center_is_left_after_three_times_its_99th_percentile(world: An
     assert world.answer.told == ["whole"]
 
 
+def test_the_router_is_told_whether_the_last_center_was_silent_and_what_is_left(
+    make_world: Any,
+) -> None:
+    world = make_world()
+    begun(world)
+    world.started(0).fail(CenterDown("refused"))
+    world.clock.advance(2.0)
+    (refused, _), (silent, left_ms) = world.router.asked_next
+    assert (refused, silent) == (False, True)
+    assert 28_000.0 < left_ms < 30_000.0
+
+
 def test_a_model_of_two_seconds_is_not_cut_off_at_its_first_request(world: Any) -> None:
     world.router.predicted_ms = 2000.0
     begun(world)
