@@ -24,12 +24,15 @@ from gateway.api import NearwayError, Shed
 from gateway.serving.intake import Intake
 from gateway.serving.strictness import head_fault, length_fault
 from gateway.wire import error_json
+from gateway.wire.openai_errors import error_object, error_text
 
 LOG = logging.getLogger("nearway.serving")
 JSON = "application/json"
 SERVER = "nearway"
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 CLOSE_ROUTES_MAX = 3
+OPENAI = "/v1/"
+"""Below it errors are objects, as OpenAI's clients read them."""
 REASON_TOLD = frozenset({429, 503, 504})
 RETRY_AFTER_TOLD = frozenset({429, 503})
 Expectation = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
@@ -112,7 +115,21 @@ def internal_message(request_id: str, what: str) -> str:
 def internal_answer(request: web.Request, request_id: str) -> web.Response:
     """``internal_message`` as an answer."""
     message = internal_message(request_id, f"{request.method} {request.path}")
-    return message_answer(message, 500, {"x-request-id": request_id})
+    return _refused(request, message, 500, {"x-request-id": request_id})
+
+
+def openai_error_answer(error: NearwayError, request_id: str) -> web.Response:
+    """The error as OpenAI tells it; its head is that of any other error of ours."""
+    return bytes_answer(error_object(error), error.http_status, error_fields(error, request_id))
+
+
+def _refused(
+    request: web.Request, message: str, status: int, headers: dict[str, str]
+) -> web.Response:
+    """What is no error of ours, in the shape of the door that was asked."""
+    if request.path.startswith(OPENAI):
+        return bytes_answer(error_text(message, status), status, headers)
+    return message_answer(message, status, headers)
 
 
 def make_boundary(intake: Intake, routes: Callable[[], Sequence[str]]) -> Middleware:
@@ -122,13 +139,16 @@ def make_boundary(intake: Intake, routes: Callable[[], Sequence[str]]) -> Middle
     async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
         fault = _fault(request, intake.head_bytes_max)
         if fault is not None:
-            return _refusal(fault, intake.request_id(request.headers))
+            return _refusal(request, fault, intake.request_id(request.headers))
         try:
             return await handler(request)
         except web.HTTPException as error:
             return _http_answer(request, error, intake, routes())
         except NearwayError as error:
-            return error_answer(error, intake.request_id(request.headers))
+            request_id = intake.request_id(request.headers)
+            if request.path.startswith(OPENAI):
+                return openai_error_answer(error, request_id)
+            return error_answer(error, request_id)
         except Exception:  # noqa: BLE001 - the request boundary: one request fails, not the door
             return internal_answer(request, intake.request_id(request.headers))
 
@@ -154,9 +174,9 @@ def _fault(request: web.Request, head_bytes_max: int) -> str | None:
     return length_fault(line_bytes + fields_bytes, head_bytes_max)
 
 
-def _refusal(fault: str, request_id: str) -> web.Response:
+def _refusal(request: web.Request, fault: str, request_id: str) -> web.Response:
     """400, and the connection ends: what follows may be no request at all."""
-    answer = message_answer(fault, 400, {"x-request-id": request_id})
+    answer = _refused(request, fault, 400, {"x-request-id": request_id})
     answer.force_close()
     return answer
 
@@ -175,7 +195,7 @@ def _http_answer(
         message = f"no route {request.path!r}{_suggestion(request.path, routes)}"
     else:
         message = error.text or error.reason
-    return message_answer(message, error.status, headers)
+    return _refused(request, message, error.status, headers)
 
 
 def _suggestion(path: str, routes: Sequence[str]) -> str:
@@ -196,7 +216,7 @@ def make_expectation(intake: Intake) -> Expectation:
         if given.lower() != "100-continue":
             message = f"expect {given!r} cannot be met; only 100-continue is known"
             headers = {"x-request-id": intake.request_id(request.headers)}
-            return message_answer(message, 417, headers)
+            return _refused(request, message, 417, headers)
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
         return None

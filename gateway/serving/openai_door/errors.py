@@ -1,23 +1,13 @@
-"""An error's answer in OpenAI's shape; its head is that of any other error of ours."""
+"""Errors in OpenAI's shape: as an answer, and behind a stream's head."""
 
 from __future__ import annotations
 
-from aiohttp import web
-
 from gateway.api import NearwayError
-from gateway.serving.boundary import bytes_answer, error_fields, internal_message
-from gateway.wire.openai_errors import error_object, error_text
+from gateway.serving.boundary import internal_answer as openai_internal_answer
+from gateway.serving.boundary import openai_error_answer
+from gateway.wire.openai_errors import error_object
 
-
-def openai_error_answer(error: NearwayError, request_id: str) -> web.Response:
-    """Status, message, ``param`` and ``code``."""
-    return bytes_answer(error_object(error), error.http_status, error_fields(error, request_id))
-
-
-def openai_internal_answer(request: web.Request, request_id: str) -> web.Response:
-    """Called while an unforeseen exception is handled: the client is told the id alone."""
-    message = internal_message(request_id, f"{request.method} {request.path}")
-    return bytes_answer(error_text(message, 500), 500, {"x-request-id": request_id})
+__all__ = ["error_event", "openai_error_answer", "openai_internal_answer"]
 
 
 def error_event(error: NearwayError) -> bytes:

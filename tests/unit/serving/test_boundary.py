@@ -68,3 +68,23 @@ def test_an_error_is_one_string_and_keeps_odd_characters_harmless() -> None:
     answer = error_answer(Overloaded("bad \udcff byte"), "r")
     assert json.loads(answer.body) == {"error": "bad ? byte", "reason": "overloaded"}
     assert answer.headers["x-nearway-reason"] == "overloaded"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/v1/nowhere", {}, 404),
+        ("GET", "/v1/chat/completions", {}, 405),
+        ("POST", "/v1/embeddings", {"Expect": "a-miracle"}, 417),
+    ],
+)
+async def test_below_v1_every_error_is_an_object(
+    door: Door, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    client = await door()
+    answer = await client.request(method, path, headers=headers)
+    assert answer.status == status
+    error = (await answer.json())["error"]
+    assert error["type"] == "invalid_request_error"
+    assert error["message"]
+    assert answer.headers["x-request-id"]
