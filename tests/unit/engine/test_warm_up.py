@@ -88,14 +88,17 @@ def test_the_example_is_preferred(workshop: Any, ticking: Any) -> None:
     assert session.seen[0]["x"].tolist() == [[1, 2, 3]]
 
 
-def test_a_model_that_refuses_the_least_shape_gets_more(workshop: Any, ticking: Any) -> None:
-    session = Counting(refuse=lambda inputs: inputs["x"].shape[1] < 5)
+@pytest.mark.parametrize(("least", "given"), [(5, 16), (32, 64), (500, 512)])
+def test_a_model_that_refuses_the_least_shape_gets_more(
+    workshop: Any, ticking: Any, least: int, given: int
+) -> None:
+    session = Counting(refuse=lambda inputs: inputs["x"].shape[1] < least)
     free = TensorSpec("x", "FP32", (-1, -1))
     taken, ran = measure_run_time(workshop.root, session.opened(free), ticking(0.001))
     assert taken.guess == ""
     assert ran is not None
-    assert ran["x"].shape == (1, 16)
-    assert session.seen[-1]["x"].shape == (BATCH, 16)
+    assert ran["x"].shape == (1, given)
+    assert session.seen[-1]["x"].shape == (BATCH, given)
 
 
 def test_a_model_that_cannot_be_run_stays_off_the_loop(workshop: Any, ticking: Any) -> None:
