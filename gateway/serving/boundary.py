@@ -31,6 +31,7 @@ JSON = "application/json"
 SERVER = "nearway"
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 CLOSE_ROUTES_MAX = 3
+CLIENT_GONE = 499
 OPENAI = "/v1/"
 """Below it errors are objects, as OpenAI's clients read them."""
 REASON_TOLD = frozenset({429, 503, 504})
@@ -149,10 +150,18 @@ def make_boundary(intake: Intake, routes: Callable[[], Sequence[str]]) -> Middle
             if request.path.startswith(OPENAI):
                 return openai_error_answer(error, request_id)
             return error_answer(error, request_id)
+        except ConnectionError:
+            if _is_gone(request):  # nothing is wrong, and what is answered nobody reads
+                return web.Response(status=CLIENT_GONE)
+            return internal_answer(request, intake.request_id(request.headers))
         except Exception:  # noqa: BLE001 - the request boundary: one request fails, not the door
             return internal_answer(request, intake.request_id(request.headers))
 
     return boundary
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def _fault(request: web.Request, head_bytes_max: int) -> str | None:
