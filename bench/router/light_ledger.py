@@ -52,6 +52,10 @@ class LightLedger:
         """Answers are not kept."""
         return False
 
+    def in_service(self, _center: int) -> bool:
+        """All are well."""
+        return True
+
     def tick(self, now: float) -> None:
         """Nothing to tidy."""
 

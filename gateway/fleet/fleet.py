@@ -218,6 +218,10 @@ class Fleet:
         reported_at = self._reported_at
         return any(reported_at[center] >= since_s for center in centers)
 
+    def in_service(self, center: int) -> bool:
+        """Whether the center may be chosen: not ejected, not draining."""
+        return bool(self._healthy[center])
+
     def quantile_ms(self, decision: Decision, q: float) -> float:
         """How long the attempt may take, in ms: a share ``q`` of such attempts takes less.
 

@@ -17,11 +17,6 @@ from math import inf
 TIMED_OUT = "timed_out"
 """The reason in the outcome of an attempt that was cut off; health counts it as silence."""
 
-UNPAID = frozenset({"center_down"})
-"""Endings after which another attempt costs nobody anything: a center that refused, or whose
-connection was lost, is doing no work for the request, and health takes it out at once. After
-silence, an error or a full queue the first attempt has cost a center something, or still does."""
-
 QUANTILE = 0.99
 TIMEOUT_MS_MIN = 20.0
 TIMEOUT_FACTOR = 3.0
@@ -80,14 +75,6 @@ def may_retry(
     return remaining_ms > 0.0 and predicted_ms <= HOPELESS_FACTOR * remaining_ms
 
 
-def is_paid(reason: str) -> bool:
-    """Whether the attempt after one that ended for ``reason`` is paid from the retry budget.
-
-    One that is not is bounded all the same: by the number of attempts, and by the deadline.
-    """
-    return reason not in UNPAID
-
-
 class RetryBudget:
     """How many retries may be under way at once: a share of the requests, never under a least.
 
@@ -96,8 +83,12 @@ class RetryBudget:
     traffic than a healthy one, and the few retries of a quiet gateway always pass. gRPC's
     throttling (proposal A6) bounds the same by a bucket that successes refill; a bucket says
     nothing of how many retries pile up while answers are slow, so the share is taken.
-    It is for retries that multiply work (``is_paid``); a region that goes down with all that
-    was under way there would else spend it at once. ``take`` and ``release`` must pair.
+
+    It is for retries that multiply work. One that leaves a center which is out of service (it
+    refused, was lost, or has been silent or wrong too often) does not: nothing goes there any
+    more, so work moves, and no more than was under way there. A region that goes down at once
+    would else spend the budget at once. Those are bounded by the attempts of a request and its
+    deadline alone. ``take`` and ``release`` must pair.
     """
 
     __slots__ = ("_least", "_share", "in_flight", "refused")

@@ -31,6 +31,7 @@ ROUTERS_OWN = frozenset(
         "decide",
         "ended",
         "explain",
+        "in_service",
         "next",
         "predict",
         "probes",
@@ -133,6 +134,10 @@ class InForce:
         """What the attempt takes at most with probability ``q``, in ms."""
         return self.configured.quantile_ms(decision, q)
 
+    def in_service(self, center: int) -> bool:
+        """Whether health lets the center be chosen."""
+        return self.configured.in_service(center)
+
     def predict(self, query: Query, now: float, center: int) -> float:
         """What the configured policy predicts for ``center``, in ms; inf where it forbids."""
         return self.configured.predict(query, now, center)
@@ -226,7 +231,7 @@ class InForce:
     def _bind(self) -> None:
         """Put the router's own methods in place of ours where ours would add nothing."""
         self.asks_probes = self._now_in_force.asks_probes
-        straight = {"quantile_ms", "predict"}
+        straight = {"in_service", "predict", "quantile_ms"}
         if not self.doubted:
             straight |= {"decide", "next", "probes", "explain"}
         if not self.doubted and not self._listeners:

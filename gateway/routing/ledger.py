@@ -26,6 +26,9 @@ class Ledger(Protocol):
     def heard_since(self, centers: Iterable[int], since_s: float) -> bool:
         """Whether any of these centers has answered anybody since ``since_s``."""
 
+    def in_service(self, center: int) -> bool:
+        """Whether the center may be chosen: not ejected, not draining."""
+
     def tick(self, now: float) -> None:
         """Periodic upkeep of whole columns; moves ``tick_at`` on."""
 

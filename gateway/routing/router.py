@@ -231,6 +231,10 @@ class Router:
         """What the attempt takes at most with probability ``q``, in ms."""
         return self._ledger.quantile_ms(decision, q)
 
+    def in_service(self, center: int) -> bool:
+        """Whether health lets the center be chosen."""
+        return self._ledger.in_service(center)
+
     def probes(self, now: float) -> list[int]:
         """The centers the policy wants a report of; to be asked after each ``commit``."""
         return [center for watcher in self._watchers for center in watcher.probes(now)]

@@ -188,6 +188,10 @@ class NoBooks:
         """Nobody is asked, so nobody answers."""
         return False
 
+    def in_service(self, _center: int) -> bool:
+        """Health is the live policy's to judge."""
+        return True
+
     def quantile_ms(self, decision: Decision, q: float) -> float:
         """The prediction itself, for nobody waits for a shadow; inf for certainty."""
         return decision.predicted_ms if q < 1.0 else inf

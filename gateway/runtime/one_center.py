@@ -52,6 +52,10 @@ class OneCenter:
         """Unknown: nobody waits for another center."""
         return 0.0
 
+    def in_service(self, _center: int) -> bool:
+        """The gateway in front is who judges that."""
+        return True
+
     def reported(self, center: int, report: Report, now: float) -> None:
         """Nobody asks."""
 

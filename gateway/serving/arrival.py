@@ -56,6 +56,9 @@ class Deciding(Protocol):
     def quantile_ms(self, decision: Decision, q: float) -> float:
         """What the attempt takes at most with probability ``q``."""
 
+    def in_service(self, center: int) -> bool:
+        """Whether health lets the center be chosen."""
+
     def reported(self, center: int, report: Report, now: float) -> None:
         """A center answered a probe."""
 

@@ -7,8 +7,7 @@ first. ``Deadlines`` looks at an open try when it may be
 * slower than nearly all of its kind: a copy is sent to another zone, if that can help and is
   paid for (``hedges``, ``gateway.routing.hedging``);
 * silent for longer than ``attempt_timeout_ms`` grants: it is given up when another may follow,
-  paid from the budget all exchanges share (one after a refusal costs nobody anything, and is
-  not);
+  paid from the budget all exchanges share, unless its center is out of service by now;
 * at the deadline: it is over for all.
 
 When one is looked at late the loop was held up, and answers may lie there unread: it is given as
@@ -26,7 +25,7 @@ from math import inf
 from gateway.api import CenterFailed, Decision, NearwayError, Report, RequestError
 from gateway.api.outcome import Ending
 from gateway.centers.port import Event, Failed, Whole
-from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, is_paid, may_retry
+from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
 from gateway.routing.hedging import LAST_QUANTILE, OUTRUN
 from gateway.serving.arrival import Arrival, Collaborators, TextArrival
 from gateway.serving.hedges import hedge_of
@@ -176,12 +175,19 @@ class Attempting(ABC):
         elif now - due_s > LATE_TIMER_S and not this.late_once:
             this.late_once = True
             self._wait_until(this, now + (now - due_s))
-        elif not self._streaming and not self._with.retries.room(self._with.metrics.in_flight):
+        elif not self._streaming and not self._may_pay(this):
             self._with.metrics.retry_refused()
             this.patience_s = 2.0 * (this.patience_s or 0.0)
             self._wait_until(this, self._due_s(this))
         else:
             self._give_up(this, now)
+
+    def _may_pay(self, this: Try) -> bool:
+        """Whether a retry would be paid, or need not be."""
+        with_ = self._with
+        if with_.retries.room(with_.metrics.in_flight):
+            return True
+        return not with_.router.in_service(this.decision.center)
 
     def _expire(self, this: Try, now: float) -> None:
         """The deadline has come; a hedge is as late as the first."""
@@ -294,7 +300,7 @@ class Attempting(ABC):
             return
         self._forget_answer()
         try:
-            paid = is_paid(reason)
+            paid = self._with.router.in_service(this.decision.center)
             decision = self._retry(this.decision, now, paid=paid, silent=reason == TIMED_OUT)
         except NearwayError as last:  # what was wrong with the request is the better answer
             self._fail(error if isinstance(error, RequestError) else last)

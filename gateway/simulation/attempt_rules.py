@@ -10,13 +10,7 @@ from math import inf
 
 from gateway.api import Decision
 from gateway.routing import Router
-from gateway.routing.attempts import (
-    QUANTILE,
-    RetryBudget,
-    attempt_timeout_ms,
-    is_paid,
-    may_retry,
-)
+from gateway.routing.attempts import QUANTILE, RetryBudget, attempt_timeout_ms, may_retry
 from gateway.simulation.scenario import AttemptsPlan
 
 
@@ -25,6 +19,7 @@ class AttemptRules:
 
     __slots__ = (
         "_budget",
+        "_in_service",
         "_max",
         "_paid",
         "_quantile_ms",
@@ -38,6 +33,7 @@ class AttemptRules:
         self._timeout_ms = plan.timeout_ms
         self._budget = RetryBudget(plan.retry_budget, plan.retries_min)
         self._quantile_ms = router.quantile_ms
+        self._in_service = router.in_service
         self._timeouts: dict[int, int] = {}
         self._paid: set[int] = set()
         self.in_flight = 0
@@ -55,9 +51,9 @@ class AttemptRules:
             / 1e3
         )
 
-    def has_room(self) -> bool:
-        """Whether a retry would be paid; if not, an attempt is better not cut off."""
-        return self._budget.room(self.in_flight)
+    def may_pay(self, center: int) -> bool:
+        """Whether a retry would be paid, or need not be; if not, this attempt is not cut off."""
+        return self._budget.room(self.in_flight) or not self._in_service(center)
 
     def cut_off(self, request: int) -> None:
         """An attempt of this request was given up for its silence."""
@@ -75,9 +71,9 @@ class AttemptRules:
             predicted_ms=0.0 if another_ms == inf else another_ms,
         )
 
-    def pay(self, request: int, reason: str) -> bool:
-        """Pay for a retry after one that ended for ``reason``; False: the budget is spent."""
-        if not is_paid(reason):
+    def pay(self, request: int, center: int) -> bool:
+        """Pay for a retry after ``center`` failed; False: the budget is spent."""
+        if not self._in_service(center):
             return True
         if not self._budget.take(self.in_flight):
             return False

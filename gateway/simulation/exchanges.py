@@ -171,7 +171,9 @@ class Exchanges:
         rules = self._rules[self._gateway[request]]
         deadline_s = self.arrival_s[request] + self._deadline_s
         if now < deadline_s:
-            if not rules.has_room():
+            decision = self._decisions[request]
+            assert decision is not None
+            if not rules.may_pay(decision.center):
                 at_s = min(now + patience_s, deadline_s)
                 self._agenda.plan(at_s, self._late, request, attempt, 2.0 * patience_s)
                 return
@@ -201,7 +203,7 @@ class Exchanges:
         except NoCenter:
             self._lose(request, reason)
             return
-        if not rules.pay(request, reason):
+        if not rules.pay(request, decision.center):
             self._lose(request, "retry_budget")
             return
         self._send(now, request, attempt + 1, gateway, again)

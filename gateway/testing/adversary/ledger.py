@@ -11,7 +11,7 @@ fit together at once, and by the end of every turn of the loop:
 * only who is in service is chosen (in panic also who is out for other causes than refusals);
   who refused a connection is out of service
 * attempts of a request: within their number, each at another center, none after its answer
-  has begun or its deadline is over; hedges, and retries after anything but a refusal, within
+  has begun or its deadline is over; hedges, and retries that leave a center in service, within
   their shares
 """
 
@@ -49,7 +49,8 @@ CHARGE_SLACK_MS = 1e-6
 @dataclass(slots=True, eq=False)
 class Told:
     """What is known of one request. ``answer_began``: bytes of its answer are on the wire;
-    ``gone``: the gateway has lost its connection; ``ended_for``: why its last attempt ended.
+    ``gone``: the gateway has lost its connection; ``pays``: the center of its last attempt was
+    in service when that had ended.
     """
 
     number: int
@@ -64,14 +65,14 @@ class Told:
     starts: int = 0
     hedges: int = 0
     open: int = 0
-    ended_for: str = ""
+    pays: bool = True
     centers: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
 class OpenCall:
-    """An attempt under way. ``kind``: first, retry or hedge. ``paid``: a retry after anything but
-    a refusal.
+    """An attempt under way. ``kind``: first, retry or hedge. ``paid``: a retry that leaves a
+    center in service.
     """
 
     told: Told
@@ -128,17 +129,16 @@ class Ledger:
         self._committed = decision
         self.moved = True
 
-    def ended(self, outcome: Outcome) -> None:
-        """The router was told of an ending."""
+    def ended(self, outcome: Outcome) -> Told:
+        """The router was told of an ending; returns of which request."""
         self.moved = True
         self.endings[outcome.ending] += 1
         for each in self.open:
             if not each.ended and _is_of(outcome, each.decision):
                 each.ended = True
-                each.told.ended_for = outcome.reason
                 self.trace.note("ended", each.told.number, outcome.ending, outcome.reason)
                 self._close(each)
-                return
+                return each.told
         raise InvariantBroken(
             "ended once", f"an ending at center {outcome.center} that belongs to no open attempt"
         )
@@ -160,7 +160,7 @@ class Ledger:
         now = self.clock()
         self.trace.note("start", told.number, kind, row)
         self._check_start(told, decision, kind, attempt, now)
-        paid = kind == "retry" and told.ended_for != REFUSED
+        paid = kind == "retry" and told.pays
         call = OpenCall(told, decision, kind, now, paid)
         self.open[call] = None
         told.starts += 1
@@ -314,10 +314,11 @@ class WatchedRouter:
 
     def ended(self, outcome: Outcome) -> None:
         """Who refuses is out of service."""
-        self._ledger.ended(outcome)
+        told = self._ledger.ended(outcome)
         token = outcome.token
         self._router.ended(outcome)
         outcome.token = token
+        told.pays = bool(self._fleet._table.columns["healthy"][outcome.center])
         if outcome.ending == "error" and outcome.reason == REFUSED:
             condition = self._fleet._health.conditions[outcome.center]
             if condition.stage != "ejected" and not condition.draining:

@@ -74,9 +74,13 @@ class CountingLedger:
     endings: list[Outcome] = field(default_factory=list)
     ticks: list[float] = field(default_factory=list)
     heard_at: dict[int, float] = field(default_factory=dict)
+    out: set[int] = field(default_factory=set)
 
     def heard_since(self, centers, since_s):
         return any(self.heard_at.get(center, -inf) >= since_s for center in centers)
+
+    def in_service(self, center):
+        return center not in self.out
 
     def charge(self, decision, now):
         decision.charged_ms = 1.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing.attempts import RetryBudget, attempt_timeout_ms, is_paid, may_retry
+from gateway.routing.attempts import RetryBudget, attempt_timeout_ms, may_retry
 
 
 @pytest.mark.parametrize(
@@ -108,17 +108,3 @@ def test_retries_in_flight_never_exceed_what_was_allowed(steps: list[tuple[bool,
         elif budget.in_flight:
             budget.release()
         assert 0 <= budget.in_flight <= most
-
-
-@pytest.mark.parametrize(
-    ("reason", "paid"),
-    [
-        ("center_down", False),
-        ("timed_out", True),
-        ("center_failed", True),
-        ("center_busy", True),
-        ("not_here", True),
-    ],
-)
-def test_only_what_follows_a_refusal_needs_no_budget(reason: str, paid: bool) -> None:
-    assert is_paid(reason) is paid

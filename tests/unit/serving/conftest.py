@@ -128,6 +128,7 @@ class FakeRouter:
         self.quantiles: dict[float, float] = {}
         self.predicted_by_model: dict[str, float] = {}
         self.wanted: list[int] = []
+        self.out: set[int] = set()
         self.asked_next: list[tuple[bool, float]] = []
         self.reports: list[tuple[int, Report]] = []
 
@@ -168,6 +169,9 @@ class FakeRouter:
             (4.0, 1.0), 0.0, tried,
         )  # fmt: skip
 
+    def in_service(self, center: int) -> bool:
+        return center not in self.out
+
     def commit(self, decision: Decision, now: float) -> None:
         decision.charged_ms = 1.0
         self.open.append(decision.center)
@@ -176,6 +180,8 @@ class FakeRouter:
     def ended(self, outcome: Outcome) -> None:
         self.open.remove(outcome.center)
         self.outcomes.append(outcome)
+        if outcome.reason == "center_down":  # as health has it
+            self.out.add(outcome.center)
 
     def explain(self, query: Query, now: float) -> Explanation:
         network = np.arange(self.centers, dtype=np.float32)

@@ -321,7 +321,7 @@ def test_the_budget_is_a_share_of_the_requests_in_flight(make_world: Any) -> Non
     assert len(world.ports[1].started) == 2
 
 
-def test_a_refusal_costs_nobody_anything_so_no_budget_is_needed(make_world: Any) -> None:
+def test_who_leaves_a_center_that_is_out_of_service_needs_no_budget(make_world: Any) -> None:
     world = make_world(attempts={"retries_min": 0, "retry_budget": 0.0})
     begun(world)
     world.started(0).fail(CenterDown("center c0 refused"))
@@ -354,6 +354,19 @@ def test_a_silent_center_is_waited_for_while_the_budget_allows_no_retry(make_wor
     assert world.answer.body == b"at last"
     world.clock.advance(60.0)
     assert world.clock.pending() == 0
+
+
+def test_a_silent_center_is_left_without_a_budget_once_it_is_out(make_world: Any) -> None:
+    world = make_world(attempts={"retries_min": 0, "retry_budget": 0.0})
+    begun(world)
+    world.clock.advance(0.05)
+    assert not world.started(0).cancelled
+    world.router.out.add(0)
+    world.clock.advance(1.0)
+    assert world.started(0).cancelled
+    assert world.retries.in_flight == 0
+    world.started(1).answer(b"from the second")
+    assert world.answer.body == b"from the second"
 
 
 def test_a_client_that_leaves_gives_the_retry_back(world: Any) -> None:

@@ -9,12 +9,17 @@ from gateway.api import Decision, Query
 from gateway.simulation.attempt_rules import AttemptRules
 from gateway.simulation.scenario import AttemptsPlan
 
+OUT = 9
+
 
 class Knows:
-    """A router that knows how long attempts take."""
+    """A router that knows how long attempts take, and that one center is out."""
 
     def quantile_ms(self, decision: Decision, q: float) -> float:
         return 10.0
+
+    def in_service(self, center: int) -> bool:
+        return center != OUT
 
 
 def decision(runner_up_ms: float = 5.0) -> Decision:
@@ -53,27 +58,27 @@ def test_no_more_attempts_than_allowed_and_none_without_time() -> None:
 
 def test_retries_are_paid_from_a_budget_and_give_back_their_place() -> None:
     it = rules(retries_min=1, retry_budget=0.0)
-    assert it.pay(7, "timed_out")
-    assert not it.has_room()
-    assert not it.pay(8, "center_failed")
+    assert it.pay(7, 0)
+    assert not it.may_pay(0)
+    assert not it.pay(8, 0)
     it.closed(8)
-    assert not it.has_room()
+    assert not it.may_pay(0)
     it.closed(7)
-    assert it.has_room()
+    assert it.may_pay(0)
 
 
-def test_a_retry_after_a_refusal_needs_no_budget() -> None:
+def test_leaving_a_center_that_is_out_needs_no_budget() -> None:
     it = rules(retries_min=1, retry_budget=0.0)
-    assert it.pay(7, "center_down")
-    assert it.pay(8, "center_down")
-    assert it.has_room()
+    assert it.pay(7, OUT)
+    assert it.pay(8, OUT)
     it.closed(7)
-    assert it.pay(9, "timed_out")
-    assert not it.has_room()
+    assert it.pay(9, 0)
+    assert not it.may_pay(0)
+    assert it.may_pay(OUT)
 
 
 def test_the_budget_grows_with_what_is_in_flight() -> None:
     it = rules(retries_min=0)
-    assert not it.has_room()
+    assert not it.may_pay(0)
     it.in_flight = 5
-    assert it.has_room()
+    assert it.may_pay(0)
