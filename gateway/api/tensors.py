@@ -32,11 +32,15 @@ NdArray = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A declared input or output; -1 in ``shape`` is a free dimension."""
+    """A declared input or output; -1 in ``shape`` is a free dimension.
+
+    ``optional``: an input that a request may leave out; the model has a value for it.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

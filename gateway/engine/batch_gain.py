@@ -63,6 +63,8 @@ def measure_batching(opened: OpenedFile, example: Inputs, rows_max: int, clock: 
 def _unfit(opened: OpenedFile, rows_max: int) -> str:
     if rows_max < 2:
         return f"max_batch_size is {rows_max}; 2 or more lets requests share a run"
+    if any(spec.optional for spec in opened.inputs):
+        return "it has optional inputs, so its requests are not alike"
     for spec in (*opened.inputs, *opened.outputs):
         if spec.shape[:1] != (-1,) or -1 in spec.shape[1:]:
             return (

@@ -138,6 +138,8 @@ class LoadedModel:
     def _with_strings(self, inputs: Mapping[str, NdArray]) -> Mapping[str, NdArray]:
         converted = dict(inputs)
         for name in self._string_inputs:
+            if name not in inputs:
+                continue  # it is optional
             try:
                 converted[name] = strings_from_bytes(inputs[name])
             except UnicodeDecodeError as error:
@@ -187,7 +189,7 @@ def load_model(
     path = folder / version / MODEL_FILE
     config = read_model_config(folder)
     check_model_file(folder, path, custom_ops=bool(custom_ops))
-    opened = open_file(path, config.session, custom_ops)
+    opened = open_file(path, config.session, custom_ops, config.optional_inputs)
     opened = _as_triton_has_it(folder, opened, config)
     check_batch(folder / CONFIG_FILE, config, opened.inputs)
     _check_size(path, opened.inputs, tensor_elements_max)

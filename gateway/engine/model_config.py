@@ -6,6 +6,7 @@
     industry = "steel"         # whose work it does
     scenarios = ["hot metal two hours ahead"]
     smaller = "heat-s"         # a model with the same inputs and outputs that runs sooner
+    optional_inputs = ["bias"] # of those the file has a value for, those a request may give
     context_tokens = 1024      # of a model that continues text: prompt and answer together
 
     [labels]
@@ -117,6 +118,7 @@ class ModelConfig(Section, frozen=True):
     scenarios: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     smaller: str = ""
     context_tokens: Annotated[int, Meta(ge=16, le=1_048_576)] = 1024
+    optional_inputs: tuple[str, ...] = ()
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     versions: Versions = Versions()
     session: Session = Session()
@@ -169,7 +171,8 @@ def check_batch(path: Path, config: ModelConfig, inputs: Sequence[TensorSpec]) -
     """Raises ConfigError when a batch is declared that the model cannot take."""
     if config.max_batch_size == 0:
         return
-    fixed = next((spec for spec in inputs if not spec.shape or spec.shape[0] >= 0), None)
+    taken = (spec for spec in inputs if not spec.optional)
+    fixed = next((spec for spec in taken if not spec.shape or spec.shape[0] >= 0), None)
     if fixed is not None:
         raise ConfigError(
             f"{path}: max_batch_size = {config.max_batch_size}, but input {fixed.name!r} has the "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ _DATATYPES = {
 }
 
 CPU_ONE_THREAD = Session()
+NAMED_MAX = 20
+"""Inputs named in an error message."""
 
 _GRAPH_LEVELS = {
     "off": "ORT_DISABLE_ALL",
@@ -85,12 +87,16 @@ class OpenedFile:
 
 
 def open_file(
-    path: Path, how: Session = CPU_ONE_THREAD, custom_ops: Sequence[str] = ()
+    path: Path,
+    how: Session = CPU_ONE_THREAD,
+    custom_ops: Sequence[str] = (),
+    optional_inputs: Sequence[str] = (),
 ) -> OpenedFile:
     """Open ``path`` with the options ``how``; ``custom_ops``: libraries of operators.
 
-    Raises ConfigError: unreadable, a library or provider that is not there, or a tensor we cannot
-    carry.
+    ``optional_inputs``: of those that the file has values for, those that a request may give.
+    Raises ConfigError: unreadable, a library, provider or input that is not there, or a tensor we
+    cannot carry.
     """
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; a version folder holds a model.onnx")
@@ -100,15 +106,32 @@ def open_file(
         session = onnxruntime.InferenceSession(path, options, providers=providers)
     except ORT_ERRORS as error:
         raise ConfigError(f"{path}: onnxruntime cannot open it: {plain(error)}") from None
+    offered = _offered(path, session.get_overridable_initializers(), optional_inputs)
     return OpenedFile(
         _fastest_run(session),
-        tuple(_spec(path, "input", tensor) for tensor in session.get_inputs()),
+        (
+            *(_spec(path, "input", tensor) for tensor in session.get_inputs()),
+            *(replace(_spec(path, "input", tensor), optional=True) for tensor in offered),
+        ),
         tuple(_spec(path, "output", tensor) for tensor in session.get_outputs()),
         {
             tensor.name: tuple(d if isinstance(d, str) else None for d in tensor.shape)
-            for tensor in session.get_inputs()
+            for tensor in (*session.get_inputs(), *offered)
         },
     )
+
+
+def _offered(path: Path, with_values: Sequence[Any], wanted: Sequence[str]) -> list[Any]:
+    """Only those that are wanted: many exporters list every weight as such an input."""
+    by_name = {tensor.name: tensor for tensor in with_values}
+    for name in wanted:
+        if name not in by_name:
+            known = ", ".join([*by_name][:NAMED_MAX]) or "none"
+            raise ConfigError(
+                f"{path}: optional_inputs in config.toml names {name!r}; inputs of the file that "
+                f"have a value: {known}"
+            )
+    return [by_name[name] for name in wanted]
 
 
 def session_options(how: Session = CPU_ONE_THREAD, custom_ops: Sequence[str] = ()) -> Any:

@@ -26,7 +26,7 @@ def triton_config(model: LoadedModel) -> dict[str, Any]:
         "version_policy": _version_policy(config.versions),
         "max_batch_size": config.max_batch_size,
         "input": [
-            {**_tensor(spec, batching=batching), "format": "FORMAT_NONE", "optional": False}
+            {**_tensor(spec, batching=batching), "format": "FORMAT_NONE", "optional": spec.optional}
             for spec in model.metadata.inputs
         ],
         "output": [

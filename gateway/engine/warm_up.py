@@ -103,7 +103,8 @@ def _extra_ms(
 
 
 def _candidates(folder: Path, specs: Sequence[TensorSpec]) -> list[Inputs]:
-    zeros = [zero_inputs(specs, size) for size in FREE_SIZES]
+    required = [spec for spec in specs if not spec.optional]
+    zeros = [zero_inputs(required, size) for size in FREE_SIZES]
     try:
         return [read_example(folder, specs), *zeros]
     except (ConfigError, FileNotFoundError):
@@ -152,12 +153,14 @@ def read_example(folder: Path, specs: Sequence[TensorSpec]) -> Inputs:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not an inference request: {error}") from None
     tensors = {tensor.name: tensor for tensor in example.inputs}
-    if set(tensors) != {spec.name for spec in specs}:
+    needed = {spec.name for spec in specs if not spec.optional}
+    if not needed <= set(tensors) <= {spec.name for spec in specs}:
         raise ConfigError(
             f"{path}: inputs are {', '.join(tensors)}; "
             f"the model takes {', '.join(spec.name for spec in specs)}"
         )
-    return {spec.name: _example_array(path, spec, tensors[spec.name]) for spec in specs}
+    given = [spec for spec in specs if spec.name in tensors]
+    return {spec.name: _example_array(path, spec, tensors[spec.name]) for spec in given}
 
 
 def _example_array(path: Path, spec: TensorSpec, tensor: _Tensor) -> NdArray:

@@ -300,7 +300,10 @@ def _check_whole(
     body_bytes: int,
 ) -> None:
     if len(inputs) != len(specs):
-        missing = [name for name in specs if name not in inputs]
+        missing = [n for n, spec in specs.items() if n not in inputs and not spec.optional]
+    else:
+        missing = []
+    if missing:
         raise InvalidRequest(f"input {_list(missing)}: missing; model {metadata.name!r} takes it")
     if at != body_bytes:
         raise InvalidRequest(
@@ -312,7 +315,7 @@ def _check_whole(
 def _check_batch(specs: Sequence[TensorSpec], inputs: dict[str, NdArray], batch_max: int) -> None:
     batch, of = 0, ""
     for spec in specs:
-        if not spec.shape or spec.shape[0] >= 0:
+        if not spec.shape or spec.shape[0] >= 0 or spec.name not in inputs:
             continue
         size = inputs[spec.name].shape[0]
         if size > batch_max:

@@ -171,3 +171,11 @@ def test_a_loaded_model_says_how_many_share_a_run(workshop: Any) -> None:
     assert "max_batch_size is 0" in loaded("").why
     declared = loaded("max_batch_size = 8\n[service]\nmedian_ms = 1.0")
     assert (declared.rows_max, declared.why) == (1, "its service time is declared for one request")
+
+
+def test_a_model_with_optional_inputs_runs_each_request_alone() -> None:
+    timed = Timed(constant)
+    specs = (TensorSpec("x", "FP32", (-1, 3)), TensorSpec("b", "FP32", (-1, 1), optional=True))
+    opened = OpenedFile(timed.run, specs, (TensorSpec("y", "FP32", (-1, 3)),), {})
+    batching = measure_batching(opened, EXAMPLE, 64, timed.clock)
+    assert (batching.rows_max, "optional inputs" in batching.why) == (1, True)

@@ -164,3 +164,12 @@ def test_versions_are_chosen_of_those_on_disk(tmp_path: Path) -> None:
     assert served("[versions]\nonly = [10, 1]") == ("1", "10")
     with pytest.raises(ConfigError, match=r"versions.only names 3.*versions on disk: 1, 2, 10"):
         served("[versions]\nonly = [1, 3]")
+
+
+def test_an_optional_input_need_not_have_a_free_first_dimension() -> None:
+    bias = TensorSpec("bias", "FP32", (1,), optional=True)
+    check_batch(Path("c"), ModelConfig(max_batch_size=8), [FREE, bias])
+    with pytest.raises(ConfigError, match="'bias'"):
+        check_batch(
+            Path("c"), ModelConfig(max_batch_size=8), [FREE, TensorSpec("bias", "FP32", (1,))]
+        )

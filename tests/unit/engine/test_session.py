@@ -120,3 +120,23 @@ def test_a_provider_or_a_library_that_is_not_there_is_named(workshop: Any) -> No
         open_file(path, Session(providers=("NpuExecutionProvider",)))
     with pytest.raises(ConfigError, match=r"models.custom_ops: /nowhere/ops.so: cannot be loaded"):
         open_file(path, custom_ops=("/nowhere/ops.so",))
+
+
+def with_value(workshop: Any) -> Path:
+    """``y = a + b`` where the file has a value for b."""
+    model = workshop.add()
+    model.graph.initializer.append(helper.make_tensor("b", TensorProto.FLOAT, [1], [0.5]))
+    folder: Path = workshop.write("m", model)
+    return folder / "1" / "model.onnx"
+
+
+def test_inputs_that_have_a_value_are_offered_only_where_named(workshop: Any) -> None:
+    path = with_value(workshop)
+    assert [spec.name for spec in open_file(path).inputs] == ["a"]
+    opened = open_file(path, optional_inputs=("b",))
+    assert [(spec.name, spec.optional) for spec in opened.inputs] == [("a", False), ("b", True)]
+    one = np.ones(1, np.float32)
+    assert opened.run(["y"], {"a": one}, None)[0].tolist() == [1.5]
+    assert opened.run(["y"], {"a": one, "b": one}, None)[0].tolist() == [2.0]
+    with pytest.raises(ConfigError, match=r"optional_inputs.*'c'.*have a value: b"):
+        open_file(path, optional_inputs=("c",))

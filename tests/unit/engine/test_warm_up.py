@@ -148,3 +148,18 @@ def test_a_wrong_example_is_told(workshop: Any, text: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what) as caught:
         read_example(folder, [X])
     assert "example.json" in str(caught.value)
+
+
+def test_an_optional_input_need_not_be_in_the_example_nor_among_zeros(
+    workshop: Any, ticking: Any
+) -> None:
+    bias = TensorSpec("bias", "FP32", (1,), optional=True)
+    folder = workshop.write("m", workshop.identity(), example=example())
+    assert set(read_example(folder, [X, bias])) == {"x"}
+    with pytest.raises(ConfigError, match="inputs are x"):
+        read_example(folder, [X, TensorSpec("bias", "FP32", (1,))])
+    (folder / "example.json").unlink()
+    session = Counting()
+    _, ran = measure_run_time(folder, session.opened(X, bias), ticking(0.001))
+    assert ran is not None
+    assert set(ran) == {"x"}

@@ -307,3 +307,16 @@ def test_fp16_goes_as_binary_only() -> None:
     assert decode(asked, b"\x00\x3c", model).inputs["x"].tolist() == [1.0]
     every = with_inputs(in_binary, parameters={"binary_data_output": True})
     assert decode(every, b"\x00\x3c", model).binary_default
+
+
+def test_an_optional_input_may_be_left_out() -> None:
+    bias = {"name": "bias", "shape": [1, 1], "datatype": "FP32", "data": [7]}
+    model = ModelMetadata(
+        "m", ("1",), "p",
+        (TensorSpec("x", "FP32", (-1, 3)), TensorSpec("bias", "FP32", (-1, 1), optional=True)),
+        (TensorSpec("y", "FP32", (-1, 3)),),
+    )  # fmt: skip
+    assert set(decode(with_inputs(X), b"", model).inputs) == {"x"}
+    assert set(decode(with_inputs(X), b"", model, batch_max=4).inputs) == {"x"}
+    assert set(decode(with_inputs(X, bias), b"", model, batch_max=4).inputs) == {"x", "bias"}
+    assert "input 'x': missing" in refused(InvalidRequest, with_inputs(bias), b"", model)
