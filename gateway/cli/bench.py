@@ -23,6 +23,7 @@ BENCHES = {
     "frames": "bench/frames/run.py",
     "overload": "bench/overload/run.py",
     "chaos": "bench/chaos/run.py",
+    "dashboard": "bench/dashboard/run.py",
 }
 CHECKOUT = Path(__file__).resolve().parents[2]
 STOPPED = 130

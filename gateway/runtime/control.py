@@ -26,7 +26,9 @@ class RunningControl:
     def fleet_state(self) -> list[dict[str, Any]]:
         """A row a center: who it is, what is known of it, what is done to it."""
         gateway = self._gateway
-        faults = self.faults()
+        faults: dict[str, list[dict[str, Any]]] = {}
+        for fault in self.faults():
+            faults.setdefault(fault["center"], []).append(fault)
         accounts = gateway.deciding.fleet.residuals.by_center()
         rows = []
         for row, (center, known) in enumerate(
@@ -44,9 +46,11 @@ class RunningControl:
                 "zone_assumed": center.zone_assumed,
                 "slots": center.slots,
             }
-            mine = [fault for fault in faults if fault["center"] == center.id]
-            prediction = account_figures(accounts[row])
-            rows.append({**who, **known, "row": row, "prediction": prediction, "faults": mine})
+            told = {
+                "prediction": account_figures(accounts[row]),
+                "faults": faults.get(center.id, []),
+            }
+            rows.append({**who, **known, "row": row, **told})
         return rows
 
     def gateway_state(self) -> dict[str, Any]:

@@ -105,56 +105,54 @@ class Window:
 
     def by_origin(self, target_ms: float) -> list[dict[str, Any]]:
         """A row a vantage: answers, share within ``target_ms`` with its interval, median."""
+        groups = _Groups.of(self.vantage, self.total_ms)
+        shares = groups.sums(groups.values <= target_ms) / groups.counts
         rows = []
-        total_ms = self.total_ms
-        for vantage, mine in _groups(self.vantage):
-            times_ms = total_ms[mine]
-            share = float((times_ms <= target_ms).mean())
-            low, high = wilson(share, len(times_ms))
+        columns = (groups.keys, groups.counts, shares, groups.quantiles(0.5))
+        for vantage, answers, share, p50_ms in zip(*(c.tolist() for c in columns), strict=True):
+            low, high = wilson(share, answers)
             rows.append(
                 {
                     "vantage": vantage,
-                    "answers": len(times_ms),
+                    "answers": answers,
                     "share": share,
                     "low": low,
                     "high": high,
-                    "p50_ms": float(np.median(times_ms)),
+                    "p50_ms": p50_ms,
                 }
             )
         return rows
 
-    def flows(self, centers: int) -> list[dict[str, Any]]:
-        """A row a pair of vantage and center: answers and median time; ``centers`` in all."""
-        rows = []
-        total_ms = self.total_ms
-        for pair, mine in _groups(self.vantage.astype(np.int64) * centers + self.center):
-            vantage, center = divmod(pair, centers)
-            rows.append(
-                {
-                    "vantage": vantage,
-                    "center": center,
-                    "answers": len(mine),
-                    "p50_ms": float(np.median(total_ms[mine])),
-                }
-            )
-        return rows
+    def flows(self, centers: int, most: int | None = None) -> list[dict[str, Any]]:
+        """A row a pair of vantage and center: answers and median time; ``centers`` in all.
+
+        Busiest first, ``most`` of them; None: all.
+        """
+        groups = _Groups.of(self.vantage.astype(np.int64) * centers + self.center, self.total_ms)
+        busiest = np.argsort(-groups.counts, kind="stable")[:most]
+        vantage, center = np.divmod(groups.keys[busiest], centers)
+        columns = (vantage, center, groups.counts[busiest], groups.quantiles(0.5)[busiest])
+        names = ("vantage", "center", "answers", "p50_ms")
+        return [
+            dict(zip(names, row, strict=True))
+            for row in zip(*(column.tolist() for column in columns), strict=True)
+        ]
 
     def by_second(self, now: float, seconds: int) -> list[dict[str, Any]]:
         """The last ``seconds``, oldest first: answers, quantiles and the mean of each part."""
-        age = (now - self.at_s).astype(np.int64)
-        rows: list[dict[str, Any]] = []
-        for back in range(seconds - 1, -1, -1):
-            mine = np.flatnonzero(age == back)
-            if not len(mine):
-                rows.append({"answers": 0})
-                continue
-            p50, p99 = np.percentile(self.total_ms[mine], (50, 99))
-            means = self.parts_ms[mine].mean(axis=0)
-            parts = {part: float(ms) for part, ms in zip(PARTS, means, strict=True)}
-            rows.append(
-                {"answers": len(mine), "p50_ms": float(p50), "p99_ms": float(p99), "parts": parts}
-            )
-        return rows
+        groups = _Groups.of((now - self.at_s).astype(np.int64), self.total_ms)
+        means = groups.sums(self.parts_ms[groups.order]) / groups.counts[:, None]
+        columns = (groups.keys, groups.counts, groups.quantiles(0.5), groups.quantiles(0.99), means)
+        told = {
+            age: {
+                "answers": answers,
+                "p50_ms": p50,
+                "p99_ms": p99,
+                "parts": dict(zip(PARTS, parts, strict=True)),
+            }
+            for age, answers, p50, p99, parts in zip(*(c.tolist() for c in columns), strict=True)
+        }
+        return [told.get(age, {"answers": 0}) for age in range(seconds - 1, -1, -1)]
 
     def histogram(self, edges_ms: F64) -> list[int]:
         """How many answers took between two edges, the last bin open to above."""
@@ -172,9 +170,42 @@ def wilson(share: float, count: int, z: float = Z_95) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _groups(keys: NDArray[Any]) -> list[tuple[int, NDArray[np.intp]]]:
-    """(key, places of its rows) for each key, in one sort."""
-    order = np.argsort(keys, kind="stable")
-    found, starts = np.unique(keys[order], return_index=True)
-    pieces = np.split(order, starts[1:]) if len(found) else []
-    return [(int(key), piece) for key, piece in zip(found, pieces, strict=True)]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """Values sorted by key and then by size: figures of every group without a loop over them.
+
+    ``keys`` int64[g], ``counts`` and ``starts`` int64[g], ``order`` int64[n] into what was given,
+    ``values`` float64[n] in that order. A loop that calls ``numpy.median`` for each of 2 900 flows
+    took 60 ms.
+    """
+
+    keys: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    order: NDArray[np.int64]
+    values: F64
+
+    @classmethod
+    def of(cls, keys: NDArray[Any], values: NDArray[Any]) -> _Groups:
+        """``values`` [n] in groups of equal ``keys`` [n]."""
+        order = np.lexsort((values, keys))
+        found, starts, counts = np.unique(keys[order], return_index=True, return_counts=True)
+        return cls(found.astype(np.int64), counts, starts, order, values[order].astype(np.float64))
+
+    def sums(self, values: NDArray[Any]) -> F64:
+        """Sums by group of ``values`` [n] or [n, m], given in ``order``."""
+        if not len(self.keys):
+            return np.zeros((0, *values.shape[1:]))
+        summed: F64 = np.add.reduceat(values.astype(np.float64), self.starts, axis=0)
+        return summed
+
+    def quantiles(self, share: float) -> F64:
+        """float64[g], between the two nearest values, as ``numpy.percentile`` does."""
+        if not len(self.keys):
+            return np.zeros(0)
+        place = (self.counts - 1) * share
+        below = place.astype(np.int64)
+        above = np.minimum(below + 1, self.counts - 1)
+        low, high = self.values[self.starts + below], self.values[self.starts + above]
+        between: F64 = low + (high - low) * (place - below)
+        return between

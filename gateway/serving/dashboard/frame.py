@@ -17,6 +17,11 @@ WINDOW_S = 60
 FLOWS_MAX = 300
 EDGES_MS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30, 40, 60, 100, 200.0])
 COLUMNS = ("health", "in_flight", "work_ms", "queue_ms", "speed", "error_rate", "answers", "errors")
+STATE = (
+    *("version", "uptime_s", "ready", "unready", "policy", "policy_in_force", "shadow", "models"),
+    *("plugins", "loop", "admission", "supervisor"),
+)
+DIGITS = 4
 KNIFE_EDGE = (0.05, 0.95)
 """An origin whose share in time lies between: neither in nor out."""
 
@@ -33,18 +38,18 @@ def frame(
     ``Control.fleet_state``; ``state``: as ``Control.gateway_state``.
     """
     origins = window.by_origin(target_ms)
-    flows = sorted(window.flows(max(1, len(fleet))), key=lambda row: -row["answers"])[:FLOWS_MAX]
+    flows = window.flows(max(1, len(fleet)), FLOWS_MAX)
     return {
         "verdict": _verdict(window, origins, target_ms),
         "origins": [_rounded(row) for row in origins],
         "flows": [_rounded(row) for row in flows],
-        "seconds": window.by_second(now, WINDOW_S),
+        "seconds": [_rounded(row) for row in window.by_second(now, WINDOW_S)],
         "histogram": {
             "edges_ms": EDGES_MS.tolist(),
             "counts": window.histogram(EDGES_MS),
         },
         "centers": _columns(fleet),
-        "gateway": dict(state),
+        "gateway": _shown(state),
     }
 
 
@@ -75,7 +80,9 @@ def _on_the_edge(row: Mapping[str, Any]) -> bool:
 
 def _columns(fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     told: dict[str, Any] = {
-        name: [_short(row[name]) for row in fleet] for name in COLUMNS if fleet and name in fleet[0]
+        name: _column([row[name] for row in fleet])
+        for name in COLUMNS
+        if fleet and name in fleet[0]
     }
     told["reasons"] = {row: one["reason"] for row, one in enumerate(fleet) if one.get("reason")}
     told["faults"] = {
@@ -86,9 +93,27 @@ def _columns(fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return told
 
 
+def _column(values: list[Any]) -> list[Any]:
+    """Floats rounded, all at once; the rest as it is."""
+    if isinstance(values[0], float):
+        rounded: list[float] = np.round(np.array(values, dtype=np.float64), DIGITS).tolist()
+        return rounded
+    return values
+
+
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _short(value) for name, value in row.items()}
 
 
 def _short(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
+    if isinstance(value, dict):
+        return _rounded(value)
+    return round(value, DIGITS) if isinstance(value, float) else value
+
+
+def _shown(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the state what is shown; the sums by center alone would be half of a large frame."""
+    told = {name: state[name] for name in STATE if name in state}
+    if "prediction" in state:
+        told["prediction"] = {"by_model": state["prediction"]["by_model"]}
+    return told

@@ -19,11 +19,18 @@ async def test_the_last_minute_and_the_last_events() -> None:
         line=SimpleNamespace(now=lambda: now),
         lasting=SimpleNamespace(metrics=SimpleNamespace(recent=recent)),
         control=SimpleNamespace(
-            fleet_state=lambda: [{"center": "c"}], gateway_state=lambda: {"ready": True}
+            faults=lambda: [{"center": "d", "kind": "down"}, {"center": "d", "kind": "slow"}],
+            gateway_state=lambda: {"ready": True},
+        ),
+        deciding=SimpleNamespace(
+            fleet=SimpleNamespace(state=lambda at: [{"center": "c", "at": at}, {"center": "d"}])
         ),
         events=SimpleNamespace(since=lambda _: [{"number": n} for n in range(EVENTS_TOLD + 7)]),
     )
     look = await look_at(gateway)
     assert look.window.at_s.tolist() == [now - 1.0]
-    assert (list(look.fleet), look.state) == ([{"center": "c"}], {"ready": True})
+    assert look.state == {"ready": True}
+    one, other = look.fleet
+    assert (one["at"], list(one["faults"])) == (now, [])
+    assert [fault["kind"] for fault in other["faults"]] == ["down", "slow"]
     assert [look.events[0]["number"], len(look.events)] == [7, EVENTS_TOLD]

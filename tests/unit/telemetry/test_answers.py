@@ -46,6 +46,39 @@ def test_shares_flows_and_seconds() -> None:
     assert len(answers.since(2.05).at_s) == 2
 
 
+ROWS = st.tuples(
+    st.floats(0.0, 5.0), st.integers(0, 3), st.integers(0, 2), st.floats(0.0, 40.0, width=32)
+)
+
+
+@given(st.lists(ROWS, max_size=60))
+def test_every_group_is_as_numpy_says(rows: list[tuple[float, int, int, float]]) -> None:
+    window = filled(*sorted(rows)).since(0.0)
+    total_ms = window.total_ms
+    for told in window.by_origin(10.0):
+        mine = total_ms[window.vantage == told["vantage"]]
+        assert told["answers"] == len(mine)
+        assert told["share"] == pytest.approx((mine <= 10.0).mean())
+        assert told["p50_ms"] == pytest.approx(np.median(mine), rel=1e-5)
+    flows = window.flows(3)
+    assert sum(row["answers"] for row in flows) == len(rows)
+    for told in flows:
+        at = (window.vantage == told["vantage"]) & (window.center == told["center"])
+        assert told["p50_ms"] == pytest.approx(np.median(total_ms[at]), rel=1e-5)
+    busy = [row["answers"] for row in flows]
+    assert busy == sorted(busy, reverse=True)
+    assert window.flows(3, 2) == flows[:2]
+    for back, told in enumerate(reversed(window.by_second(5.0, 4))):
+        at = (5.0 - window.at_s).astype(int) == back
+        assert told["answers"] == at.sum()
+        if told["answers"]:
+            p50, p99 = np.percentile(total_ms[at], (50, 99))
+            assert told["p50_ms"] == pytest.approx(p50, rel=1e-5)
+            assert told["p99_ms"] == pytest.approx(p99, rel=1e-5)
+            parts = window.parts_ms[at].mean(axis=0)
+            assert list(told["parts"].values()) == pytest.approx(parts.tolist(), rel=1e-4)
+
+
 def test_only_the_last_are_kept() -> None:
     answers = RecentAnswers()
     for number in range(KEPT + 10):

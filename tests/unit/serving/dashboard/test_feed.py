@@ -25,7 +25,7 @@ class Eyes:
         self.looks += 1
         if self.broken:
             raise RuntimeError("a plugin's state cannot be read")
-        return Look(1.0, RecentAnswers().since(0.0), [], {"ready": True, "look": self.looks})
+        return Look(1.0, RecentAnswers().since(0.0), [], {"ready": True, "version": self.looks})
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_all_watchers_are_told_the_same_frames_and_nobody_looks_for_nobody
     server = await serve(feed)
     async with ClientSession() as session:
         told = await asyncio.gather(*(frames(session, server, 3) for _ in range(5)))
-        looks = [[one["gateway"]["look"] for one in watcher] for watcher in told]  # type: ignore[index]
+        looks = [[one["gateway"]["version"] for one in watcher] for watcher in told]  # type: ignore[index]
         assert eyes.looks < 15  # five watchers, three frames each
         assert all(watcher == sorted(watcher) for watcher in looks)
         for _ in range(100):

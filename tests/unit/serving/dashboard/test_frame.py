@@ -62,6 +62,13 @@ def test_centers_are_columns_and_reasons_stand_where_there_are_any() -> None:
     assert made["verdict"]["answers"] == 0
 
 
+def test_of_the_state_only_what_is_shown_is_told() -> None:
+    by_model = {"a": {"answers": 1}}
+    state = {"ready": True, "cache": {}, "prediction": {"by_model": by_model, "by_center": {}}}
+    made = frame(RecentAnswers().since(0.0), fleet(1), state, now=1.0, target_ms=10.0)
+    assert made["gateway"] == {"ready": True, "prediction": {"by_model": by_model}}
+
+
 def test_a_thousand_centers_and_origins_stay_small() -> None:
     told = RecentAnswers()
     for number in range(16_000):
