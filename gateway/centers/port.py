@@ -26,6 +26,7 @@ class Attempt:
     ``head_bytes``: length of the JSON head when binary tensors follow it, else None.
     ``deadline_s`` is an instant of this process's monotonic clock. ``route``: empty for inference
     as the Open Inference Protocol has it; else one of OpenAI's, as it stands behind ``/v1/``.
+    ``traceparent``: the span it is part of, as ``gateway.wire.traceparent`` writes it, or empty.
     """
 
     request_id: str
@@ -36,6 +37,7 @@ class Attempt:
     head_bytes: int | None
     deadline_s: float
     route: str = ""
+    traceparent: str = ""
 
 
 # Events are made for every request, so they are not frozen (see ``gateway.api.outcome``).

@@ -235,12 +235,22 @@ class Routing(Section, frozen=True):
 
 
 class Telemetry(Section, frozen=True):
-    """What is written where."""
+    """What is written where.
+
+    ``traces``: where spans go, the URL of an OTLP receiver or a file; empty: nothing is traced.
+    ``traces_share``: of the requests whose client says nothing of a trace. ``access_log``: a file
+    that gets a line a request; ``access_log_share``: of the answers, errors are always written.
+    """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     target_ms: Positive = 10.0
     decision_log: str = ""
     decision_log_mb_max: Positive = 64.0
+    traces: str = ""
+    traces_share: Share = 0.01
+    traces_per_s_max: Positive = 100.0
+    access_log: str = ""
+    access_log_share: Share = 1.0
 
 
 class Planted(Section, frozen=True):

@@ -45,6 +45,7 @@ from gateway.runtime.gateway import calm_the_collector, keep_threads_short, take
 from gateway.runtime.loop_watch import LoopWatch
 from gateway.runtime.one_center import OneCenter
 from gateway.runtime.ports import Surroundings, build_ports
+from gateway.runtime.recording import recording_of
 from gateway.serving import Front, PublicDoor, admin_routes, build_admin_app
 from gateway.serving.frames_door import FramesDoor, Hosted
 from gateway.serving.intake import Headers
@@ -96,6 +97,13 @@ class CenterProcess:
         )
         self.reach = build_ports(settings, self.centers, self._surroundings(loop))
         self._runner.inline = self.reach.network is None
+        self.recording = recording_of(
+            settings.telemetry,
+            self.line.now,
+            centers=[center.id for center in self.centers],
+            origins=[place.name for place in self.gazetteer.places],
+            center=True,
+        )
         self.frames = FramesDoor(self._hosted())
         self.control = CenterControl(self)
         self._front = self._build_front()
@@ -134,6 +142,7 @@ class CenterProcess:
             self.emulates,
             server.in_flight_max,
             server.body_bytes_max,
+            None if self.recording is None else self.recording.tracer,
         )
 
     @property
@@ -157,6 +166,7 @@ class CenterProcess:
             metrics=Metrics(tuple(center.id for center in self.centers)),
             tells_drawn=bool(self.emulates),
             probe_center=self._probe,
+            recorder=None if self.recording is None else self.recording.recorder,
         )
 
     async def _probe(self, headers: Headers) -> Report:
@@ -246,6 +256,8 @@ class CenterProcess:
         calm_the_collector()
         keep_threads_short()
         self.watch = LoopWatch(self.line, lambda _: None)
+        if self.recording is not None:
+            self.recording.start()
         self.ready = True
         return CenterListening(tuple(addresses), http, self.centers, self.models, self.emulates)
 
@@ -310,6 +322,8 @@ class CenterProcess:
                 self.plan.socket.unlink()
         if self.watch is not None:
             self.watch.stop()
+        if self.recording is not None:
+            await self.recording.stop()
         self.engine.close()
         self._runner.close()
         self.line.close()

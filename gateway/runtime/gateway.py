@@ -229,8 +229,7 @@ class Gateway:
         calm_the_collector()
         keep_threads_short()
         self.watch = LoopWatch(self.line, self._beat)
-        if self.generation.decision_log is not None:
-            self.generation.decision_log.start()
+        self.generation.start_writing()
         self.ready = True
         for number in self.seat.own_sockets if self.seat is not None else ():
             await self.accept(number, wanted=True)

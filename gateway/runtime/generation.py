@@ -23,6 +23,7 @@ from gateway.runtime.deciding import Deciding
 from gateway.runtime.decision_log import DecisionLogTask
 from gateway.runtime.ports import Before, Ports, Surroundings, build_ports
 from gateway.runtime.readiness import why_unready
+from gateway.runtime.recording import Recording, recording_of
 from gateway.runtime.residency import UNKNOWN_RUN_MS, Residency
 from gateway.runtime.residents import Residents
 from gateway.runtime.source_feed import SourceFeed
@@ -78,6 +79,7 @@ class Generation:
         )
         self.sources = SourceFeed(deciding, Path.cwd())
         self.decision_log: DecisionLogTask | None = None
+        self.recording = self._recording()
         self.front = self._front()
 
     def _faults_after(self, before: Generation | None) -> Faults:
@@ -110,6 +112,17 @@ class Generation:
             )
         return build_ports(self.settings, deciding.centers, surroundings, was)
 
+    def _recording(self) -> Recording | None:
+        deciding = self.deciding
+        return recording_of(
+            self.settings.telemetry,
+            self.lasting.line.now,
+            centers=[center.id for center in deciding.centers],
+            origins=[place.name for place in deciding.gazetteer.places],
+            here=[row for row, center in enumerate(deciding.centers) if center.url is None],
+            scorers=lambda: tuple(named.name for named in deciding.router.policy.scorers),
+        )
+
     def _front(self) -> Front:
         deciding, lasting = self.deciding, self.lasting
         healthy = deciding.router.table.columns["healthy"]
@@ -131,6 +144,7 @@ class Generation:
             unready=self.why_unready,
             places=deciding.gazetteer.places,
             feed=lasting.feed,
+            recorder=None if self.recording is None else self.recording.recorder,
         )
 
     def why_unready(self) -> str:
@@ -173,6 +187,13 @@ class Generation:
         if self.settings.telemetry.decision_log:
             self.decision_log = DecisionLogTask(self.deciding, self.lasting.line.now)
 
+    def start_writing(self) -> None:
+        """The logs that the config names are written from now on."""
+        if self.decision_log is not None:
+            self.decision_log.start()
+        if self.recording is not None:
+            self.recording.start()
+
     async def stop_asking(self) -> None:
         """Neither sources nor remote centers are asked any more."""
         await self.sources.stop()
@@ -183,6 +204,8 @@ class Generation:
         await self.stop_asking()
         if self.decision_log is not None:
             await self.decision_log.stop()
+        if self.recording is not None:
+            await self.recording.stop()
 
     async def emptied(self, within_s: float) -> bool:
         """Until nothing it charged is under way; False when that takes too long."""

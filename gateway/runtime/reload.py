@@ -145,8 +145,7 @@ class Reloader:
         gateway.take(after)
         logging.getLogger().setLevel(after.settings.telemetry.log_level.upper())
         after.residency.start()
-        if after.decision_log is not None:
-            after.decision_log.start()
+        after.start_writing()
         ending = self._end(before, after, frozenset(changes.models_removed))
         task = asyncio.create_task(ending, name="end the config before")
         self._ending.add(task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.api import Decision, Explanation, NearwayError, Outcome, Query, Report
 from gateway.centers.port import Attempt, CenterPort, Head, Whole
@@ -19,6 +19,9 @@ from gateway.routing.hedging import Hedging
 from gateway.serving.deadlines import Deadlines
 from gateway.serving.decisions import DecisionLog
 from gateway.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from gateway.serving.exchange import Exchange
 
 
 class Timer(Protocol):
@@ -64,6 +67,16 @@ class Deciding(Protocol):
 
     def probes(self, now: float) -> list[int]:
         """The centers the policy wants a report of."""
+
+
+class Recording(Protocol):
+    """What a lane asks instead of making an exchange by itself, when requests are watched."""
+
+    def exchange(self, with_: Collaborators, arrival: Arrival, answer: Answer) -> Exchange:
+        """For one request."""
+
+    def turned_away(self, request_id: str, model: str, status: int, reason: str) -> None:
+        """A request was refused before there was an exchange."""
 
 
 class Admitting(Protocol):
@@ -138,6 +151,7 @@ class Arrival(Attempt):
         self.arrived_s = arrived_s
         self.deadline_s = deadline_s
         self.route = ""
+        self.traceparent = ""
 
 
 class TextArrival(Arrival):
@@ -172,6 +186,7 @@ class Collaborators:
     """What every exchange of a process shares. ``centers`` are the ids in row order.
 
     ``smaller``: by model, the one that may answer in its place when time is short.
+    ``recorder`` None: no request is traced or logged, and lanes make a plain ``Exchange``.
     """
 
     router: Deciding
@@ -190,3 +205,4 @@ class Collaborators:
     smaller: Mapping[str, str] = field(default_factory=dict)
     probing: Probing | None = None
     admission: Admitting | None = None
+    recorder: Recording | None = None

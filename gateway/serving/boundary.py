@@ -32,6 +32,8 @@ SERVER = "nearway"
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 CLOSE_ROUTES_MAX = 3
 CLIENT_GONE = 499
+INTERNAL = "internal"
+"""The reason, in logs, of what nobody foresaw."""
 OPENAI = "/v1/"
 """Below it errors are objects, as OpenAI's clients read them."""
 REASON_TOLD = frozenset({429, 503, 504})

@@ -25,9 +25,11 @@ from typing import Any, Final, cast
 import msgspec
 
 from gateway.api import CenterBusy, CenterDown, CenterFailed, NearwayError, Report, Unsupported
-from gateway.centers.port import Attempt, CenterPort
+from gateway.centers.port import Attempt, CenterPort, OnEvent
 from gateway.serving.frames_answer import ServedCall
 from gateway.serving.frames_patience import FramesPatience
+from gateway.serving.served_span import ServedSpan
+from gateway.telemetry.tracer import Tracer
 from gateway.wire import frames
 from gateway.wire.frames import FrameReader, Hello, ProtocolError
 
@@ -59,7 +61,8 @@ class Hosted:
     ``ports`` by center id. ``find_vantage`` takes a place's name and raises InvalidRequest for
     one it does not know, which matters only when ``emulates`` says, in words, that paths are
     emulated here. ``residencies`` lists every model that is loaded at a center now. ``clock`` is
-    the process's monotonic clock in seconds.
+    the process's monotonic clock in seconds. ``tracer`` continues the gateways' traces; None: they
+    end at the gateway.
     """
 
     ports: Mapping[str, CenterPort]
@@ -70,6 +73,7 @@ class Hosted:
     emulates: str = ""
     in_flight_max: int = 1024
     body_bytes_max: int = 16 * 1024 * 1024
+    tracer: Tracer | None = None
 
 
 class FramesDoor:
@@ -303,12 +307,26 @@ class FramesPeer(asyncio.Protocol):
                 self._hosted.clock() + asked.budget_ms * 1e-3,
                 asked.route,
             )
-            served.call = port.start(attempt, served.hear)
+            hear: OnEvent = served.hear
+            tracer = self._hosted.tracer
+            if tracer is not None and asked.traceparent:
+                hear = self._traced(tracer, asked, attempt, hear)
+            served.call = port.start(attempt, hear)
         except NearwayError as error:
             self.write(frames.encode(frames.failure(number, error)))
             return
         calls[number] = served
         self._body_bytes += served.size
+
+    def _traced(
+        self, tracer: Tracer, asked: frames.Request, attempt: Attempt, hear: OnEvent
+    ) -> OnEvent:
+        """Hear what the center says and make a span of it, if the request's trace is sampled."""
+        trace = tracer.begin(asked.traceparent)
+        if trace is None:
+            return hear
+        row = list(self._hosted.ports).index(asked.center)
+        return ServedSpan(tracer, trace, attempt, row, self._hosted.clock, hear).hear
 
     def _port(self, center: str, size: int) -> CenterPort:
         """The center's port, when there is room. Raises CenterDown, CenterBusy."""

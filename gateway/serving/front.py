@@ -15,7 +15,7 @@ from gateway.config.settings import Settings
 from gateway.routing.attempts import RetryBudget
 from gateway.routing.hedging import Hedging
 from gateway.serving.admission import Admission
-from gateway.serving.arrival import Collaborators, Deciding, Timer
+from gateway.serving.arrival import Collaborators, Deciding, Recording, Timer
 from gateway.serving.dashboard.feed import Feed
 from gateway.serving.deadlines import Deadlines
 from gateway.serving.decisions import DecisionLog
@@ -50,6 +50,7 @@ class Front:
     ``smaller``: by model, the one that may answer in its place; the runtime adds what models
     themselves declare. ``table``: what is known of the fleet, None where nothing is.
     ``places``: those of ``vantage_names``, in their order. ``feed``: what dashboards watch.
+    ``recorder``: watches requests for traces and the access log; None: neither is configured.
     """
 
     settings: Settings
@@ -75,6 +76,7 @@ class Front:
     table: Table | None = None
     places: Sequence[Place] = ()
     feed: Feed | None = None
+    recorder: Recording | None = None
     center_ids: tuple[str, ...] = field(init=False)
     decisions: DecisionLog = field(init=False)
     intake: Intake = field(init=False)
@@ -116,6 +118,7 @@ class Front:
             self.smaller,
             self.prober,
             self.admission,
+            self.recorder,
         )
 
     def enter(self, body_bytes: int = 0) -> None:
@@ -130,6 +133,12 @@ class Front:
     def leave(self, body_bytes: int = 0) -> None:
         """An inference request is over; ``body_bytes``: all that was taken for it."""
         self.admission.leave(body_bytes)
+
+    def refused(self, request_id: str, model: str, status: int, reason: str) -> None:
+        """A request was refused before there was an exchange: it is counted, and logged."""
+        self.metrics.refused(model, status)
+        if self.recorder is not None:
+            self.recorder.turned_away(request_id, model, status, reason)
 
     def declaring(self, model: str) -> list[int]:
         """Rows of the centers that declare ``model``, healthy ones first."""

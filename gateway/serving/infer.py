@@ -16,7 +16,7 @@ from gateway.centers.port import Head, Whole
 from gateway.serving.answer_head import AnswerHead, asked
 from gateway.serving.arrival import Arrival, Parts
 from gateway.serving.body import Held, late_body
-from gateway.serving.boundary import error_answer, internal_answer
+from gateway.serving.boundary import INTERNAL, error_answer, internal_answer
 from gateway.serving.encoding import (
     COMPRESS_BYTES_MIN,
     deflate,
@@ -127,7 +127,7 @@ class InferDoor:
         try:
             front.enter(held.bytes)
         except NearwayError as error:
-            front.metrics.refused(model, error.http_status)
+            front.refused(request_id, model, error.http_status, error.reason)
             return error_answer(error, request_id)
         try:
             arrival = await self._arrival(request, held, model, version, request_id, arrived_s)
@@ -135,13 +135,13 @@ class InferDoor:
             return await self._exchange(request, arrival)
         except NearwayError as error:
             if not exchange_began:
-                front.metrics.refused(model, error.http_status)
+                front.refused(request_id, model, error.http_status, error.reason)
             return error_answer(error, request_id)
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - the request boundary, with the id the center saw
             if not exchange_began:
-                front.metrics.refused(model, 500)
+                front.refused(request_id, model, 500, INTERNAL)
             return internal_answer(request, request_id)
         finally:
             front.leave(held.bytes)
@@ -188,7 +188,11 @@ class InferDoor:
 
     async def _exchange(self, request: web.Request, arrival: Arrival) -> web.StreamResponse:
         reply = self._reply()
-        exchange = Exchange(self._front.collaborators, arrival, reply)
+        with_ = self._front.collaborators
+        if with_.recorder is None:
+            exchange = Exchange(with_, arrival, reply)
+        else:
+            exchange = with_.recorder.exchange(with_, arrival, reply)
         exchange.begin()
         try:
             await reply.ready

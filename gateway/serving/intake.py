@@ -28,6 +28,7 @@ from gateway.api import (
 from gateway.config.settings import Settings
 from gateway.serving.arrival import Arrival
 from gateway.wire import find_limits
+from gateway.wire.traceparent import HEADER, parse_traceparent
 
 REQUEST_ID_CHARS_MAX = 128
 PEERS_REMEMBERED_MAX = 4096
@@ -57,7 +58,8 @@ class Said:
     it is written, to be held against the body; None when no binary tensors follow.
     ``priority``: the class, 1 is the highest; None when the body may say it. ``trusted``: what
     the body says of its priority is believed also where it is a high one. ``session``: empty
-    when none is named.
+    when none is named. ``traceparent``: the client's span, as ``gateway.wire.traceparent`` writes
+    it; empty when none is named, when it is not believed and while nothing is traced.
     """
 
     vantage: int
@@ -67,6 +69,7 @@ class Said:
     priority: int | None = None
     trusted: bool = False
     session: str = ""
+    traceparent: str = ""
 
 
 class Intake:
@@ -84,6 +87,7 @@ class Intake:
         "_priority_header",
         "_session_header",
         "_tenant_header",
+        "_traces",
         "_vantage_of",
         "body_bytes_max",
         "deadline_ms",
@@ -102,6 +106,7 @@ class Intake:
         self._geo_headers = origins.geo_headers
         self._tenant_header = origins.tenant_header
         self._session_header = origins.session_header
+        self._traces = bool(settings.telemetry.traces)
         self._priority_header = settings.admission.priority_header
         self._classes = settings.admission.classes
         self._default_class = settings.admission.default_class
@@ -172,13 +177,21 @@ class Intake:
         """What the head says by itself. Raises InvalidRequest naming the header."""
         budget_ms = self._budget_ms(headers)
         vantage, tenant, priority = self._default_vantage, "anonymous", None
+        traceparent = ""
         if trusted:
             vantage = self._vantage(headers)
             tenant = self._named(headers, self._tenant_header) or "anonymous"
             priority = self._priority(headers)
+            if self._traces:
+                traceparent = self.traceparent(headers.get(HEADER))
         json_bytes = headers.get("Inference-Header-Content-Length")
         session = self._named(headers, self._session_header)
-        return Said(vantage, tenant, budget_ms, json_bytes, priority, trusted, session)
+        return Said(vantage, tenant, budget_ms, json_bytes, priority, trusted, session, traceparent)
+
+    def traceparent(self, given: str | None) -> str:
+        """A client's span in one spelling; empty for none, and for what is no ``traceparent``."""
+        parent = None if given is None else parse_traceparent(given)
+        return "" if parent is None else str(parent)
 
     def arrival_of(
         self, said: Said, request_id: str, model: str, version: str, body: bytes, arrived_s: float
@@ -198,9 +211,11 @@ class Intake:
         query = Query(
             said.vantage, model, said.tenant, budget_ms, len(body), said.session, priority
         )
-        return Arrival(
+        arrival = Arrival(
             query, body, head_bytes, version, request_id, arrived_s, arrived_s + budget_ms / 1e3
         )
+        arrival.traceparent = said.traceparent
+        return arrival
 
     def _budget_ms(self, headers: Headers) -> float | None:
         """The first of the headers that say how long the caller waits; None when none does."""

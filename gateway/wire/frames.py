@@ -96,7 +96,8 @@ class Goodbye(msgspec.Struct, array_like=True, tag=2, gc=False):
 class Request(msgspec.Struct, array_like=True, tag=3, gc=False):
     """An attempt at one of the process's centers; the body is the request's, unread.
 
-    ``route``: as ``gateway.centers.port.Attempt`` has it; empty for inference.
+    ``route`` and ``traceparent``: as ``gateway.centers.port.Attempt`` has them; empty for
+    inference, and for a request that is not traced.
     """
 
     id: Number
@@ -108,6 +109,7 @@ class Request(msgspec.Struct, array_like=True, tag=3, gc=False):
     head_bytes: Count | None
     request_id: Name
     route: Name = ""
+    traceparent: Name = ""
 
 
 class Answer(msgspec.Struct, array_like=True, tag=4, gc=False):

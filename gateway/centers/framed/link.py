@@ -167,6 +167,7 @@ class FramedLink(asyncio.Protocol):
             attempt.head_bytes,
             attempt.request_id,
             attempt.route,
+            attempt.traceparent,
         )
         try:
             if len(attempt.body) > self._body_bytes_max:

@@ -45,6 +45,8 @@ class RequestHeads:
         if not (request_id.isascii() and request_id.isprintable()):
             request_id = quote(request_id)
         vantage = self._vantages[attempt.vantage] if self._vantages else ""
+        if attempt.traceparent:
+            vantage = f"{vantage}\r\ntraceparent: {attempt.traceparent}"
         if head_bytes is not None:
             vantage = f"\r\ninference-header-content-length: {head_bytes}{vantage}"
         return (

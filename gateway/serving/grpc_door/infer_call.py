@@ -16,6 +16,7 @@ from gateway.api import CenterFailed, NearwayError, TooLarge
 from gateway.centers.port import Head, Whole
 from gateway.serving.answer_head import AnswerHead, asked
 from gateway.serving.arrival import Arrival, Parts
+from gateway.serving.boundary import INTERNAL
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
 from gateway.serving.grpc_door.guarding import unforeseen
@@ -102,17 +103,24 @@ class InferCall:
             self._enter()
             self._arrival = self._read()
         except NearwayError as error:
-            front.metrics.refused(self.asked.model, error.http_status)
+            self._refused(error.http_status, error.reason)
             self._end(error)
         except Exception:  # noqa: BLE001 - the request boundary: one call fails, not the door
-            front.metrics.refused(self.asked.model, 500)
+            self._refused(500, INTERNAL)
             self._end(unforeseen(self.asked.request_id))
         else:
-            self._exchange = Exchange(front.collaborators, self._arrival, self)
+            with_ = front.collaborators
+            if with_.recorder is None:
+                self._exchange = Exchange(with_, self._arrival, self)
+            else:
+                self._exchange = with_.recorder.exchange(with_, self._arrival, self)
             try:
                 self._exchange.begin()
             except Exception:  # noqa: BLE001 - as above
                 self._end(unforeseen(self.asked.request_id))
+
+    def _refused(self, status: int, reason: str) -> None:
+        self.front.refused(self.asked.request_id, self.asked.model, status, reason)
 
     def _enter(self) -> None:
         size = len(self.asked.body)
@@ -141,6 +149,7 @@ class InferCall:
             said.priority,
             said.trusted,
             said.session,
+            said.traceparent,
         )
         return intake.arrival_of(
             told, asked.request_id, asked.model, asked.version, asked.body, asked.arrived_s

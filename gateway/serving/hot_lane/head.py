@@ -112,11 +112,15 @@ class _Fields:
 
 
 class HeadReader:
-    """Reads heads by the settings of this gateway."""
+    """Reads heads by the settings of this gateway. ``traces``: clients' spans count; how one is
+    read says ``traceparent``.
+    """
 
-    __slots__ = ("_body_bytes_max", "_head_bytes_max", "_intake")
+    __slots__ = ("_body_bytes_max", "_head_bytes_max", "_intake", "traceparent", "traces")
 
     def __init__(self, intake: Intake, settings: Settings) -> None:
+        self.traces = bool(settings.telemetry.traces)
+        self.traceparent = intake.traceparent
         self._intake = intake
         self._head_bytes_max = settings.server.head_bytes_max
         self._body_bytes_max = min(BODY_BYTES_MAX, settings.server.body_bytes_max)
@@ -244,6 +248,11 @@ class HeadCache:
             if found is None or found.refusal is not None:
                 return None
         given = next((value for name, value in ids if name), None)
+        if self._trusted and self._reader.traces:
+            spans = [value.decode() for name, value in ids if not name]
+            if spans:
+                traceparent = self._reader.traceparent(spans[0])
+                found = replace(found, said=replace(found.said, traceparent=traceparent))
         return found if given is None else replace(found, request_id=given.decode())
 
 

@@ -23,6 +23,7 @@ from gateway.centers.outbox import TurnWriter
 from gateway.centers.port import Head, Whole
 from gateway.serving.arrival import Arrival, Parts
 from gateway.serving.boundary import (
+    INTERNAL,
     JSON,
     LOG,
     SERVER,
@@ -145,7 +146,11 @@ class Turn:
             self._internal_error()
             return
         self._heads_out = lane.heads_out  # of the same config as the exchange
-        exchange = Exchange(lane.collaborators, arrival, self)
+        with_ = lane.collaborators
+        if with_.recorder is None:
+            exchange = Exchange(with_, arrival, self)
+        else:
+            exchange = with_.recorder.exchange(with_, arrival, self)
         self._arrival, self._exchange = arrival, exchange
         try:
             exchange.begin()
@@ -155,7 +160,8 @@ class Turn:
     def refuse(self, error: NearwayError, *, close: bool = False) -> None:
         """Answer with an error before there is an exchange."""
         assert self._head is not None
-        self._front.metrics.refused(self._head.model, error.http_status)
+        told = (self._request_id, self._head.model, error.http_status, error.reason)
+        self._front.refused(*told)
         self._answer_error(error, close=close)
 
     # ---- what the connection says ---------------------------------------------------------
@@ -334,7 +340,7 @@ class Turn:
             return  # it has been answered already
         message = internal_message(self._request_id, f"POST infer of {self._head.model}")
         if self._exchange is None:
-            self._front.metrics.refused(self._head.model, 500)
+            self._front.refused(self._request_id, self._head.model, 500, INTERNAL)
         else:
             self._exchange.cancel()
         fields = {"Content-Type": JSON, "Server": SERVER, "x-request-id": self._request_id}

@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.api import NearwayError, Query
 from gateway.serving.arrival import Arrival, TextArrival
 from gateway.serving.body import Held
+from gateway.serving.boundary import INTERNAL
 from gateway.serving.encoding import inflate, known_encoding
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
@@ -55,7 +56,7 @@ class AskDoor(InferDoor):
         try:
             front.enter(held.bytes)
         except NearwayError as error:
-            front.metrics.refused(UNREAD, error.http_status)
+            front.refused(request_id, UNREAD, error.http_status, error.reason)
             return openai_error_answer(error, request_id)
         try:
             arrival = await self._read(request, held, request_id, arrived_s)
@@ -63,13 +64,13 @@ class AskDoor(InferDoor):
             return await self._exchange(request, arrival)
         except NearwayError as error:
             if not counted:
-                front.metrics.refused(UNREAD, error.http_status)
+                front.refused(request_id, UNREAD, error.http_status, error.reason)
             return openai_error_answer(error, request_id)
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - the request boundary, with the id the center saw
             if not counted:
-                front.metrics.refused(UNREAD, 500)
+                front.refused(request_id, UNREAD, 500, INTERNAL)
             return openai_internal_answer(request, request_id)
         finally:
             front.leave(held.bytes)
@@ -105,6 +106,7 @@ class AskDoor(InferDoor):
             query, body, None, "", request_id, arrived_s, arrived_s + budget_ms / 1e3
         )
         arrival.route = self._route
+        arrival.traceparent = said.traceparent
         if isinstance(arrival, TextArrival):
             # Of an answer that is no stream the first byte is the last.
             first_ms = self._times.first_byte_ms if asked.stream else budget_ms

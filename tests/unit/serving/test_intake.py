@@ -71,6 +71,27 @@ def test_a_session_is_believed_of_anybody() -> None:
         intake().arrival({"x-nearway-session": "s" * 129}, None, "r", "m", "", b"", 0.0)
 
 
+SPAN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("traces", "peer", "given", "told"),
+    [
+        ("http://127.0.0.1:4318", "127.0.0.1", SPAN, SPAN),
+        ("http://127.0.0.1:4318", "127.0.0.1", SPAN.replace("00-", "cc-", 1) + "-x", SPAN),
+        ("http://127.0.0.1:4318", "127.0.0.1", "nonsense", ""),
+        ("http://127.0.0.1:4318", "8.8.8.8", SPAN, ""),
+        ("", "127.0.0.1", SPAN, ""),
+    ],
+)
+def test_a_span_is_read_of_who_is_trusted_while_something_is_traced(
+    traces: str, peer: str, given: str, told: str
+) -> None:
+    made = intake(telemetry={"traces": traces})
+    arrival = made.arrival({"traceparent": given}, peer, "r", "m", "", b"{}", 0.0)
+    assert arrival.traceparent == told
+
+
 def test_a_tenant_name_has_a_bound() -> None:
     with pytest.raises(InvalidRequest, match="129 characters"):
         intake().arrival({"x-nearway-tenant": "t" * 129}, "127.0.0.1", "r", "m", "", b"", 0.0)

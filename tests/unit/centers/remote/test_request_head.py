@@ -47,6 +47,15 @@ def test_binary_with_version_and_vantage() -> None:
     assert found[-2:] == ["inference-header-content-length: 2", "x-nearway-vantage: Xi'an"]
 
 
+def test_a_traced_attempt_tells_its_span() -> None:
+    heads = RequestHeads(ENDPOINT, ("Shanghai", "Xi'an"))
+    span = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    for _ in range(2):
+        told = lines(heads.infer(attempt(traceparent=span), 5.0))
+        assert told[-2:] == ["x-nearway-vantage: Xi'an", f"traceparent: {span}"]
+        assert not any("traceparent" in line for line in lines(heads.infer(attempt(), 5.0)))
+
+
 def test_json_and_binary_of_one_model_do_not_mix() -> None:
     heads = RequestHeads(ENDPOINT)
     for head_bytes in (None, 2, None):

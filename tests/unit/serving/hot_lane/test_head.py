@@ -180,17 +180,19 @@ def test_of_a_field_said_twice_the_first_counts() -> None:
 class Counting:
     """A reader that counts how often it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.asked = 0
-        self._reader = reader()
+        self._reader = reader(**settings)
+        self.traces = self._reader.traces
+        self.traceparent = self._reader.traceparent
 
     def read(self, text: bytes, *, trusted: bool) -> RequestHead | None:
         self.asked += 1
         return self._reader.read(text, trusted=trusted)
 
 
-def cache() -> tuple[HeadCache, Counting]:
-    counting = Counting()
+def cache(**settings: Any) -> tuple[HeadCache, Counting]:
+    counting = Counting(**settings)
     made = HeadCache(trusted=True)
     made.take(counting)  # type: ignore[arg-type]  # a stand-in
     return made, counting
@@ -270,6 +272,46 @@ def test_the_first_id_counts_and_traces_are_passed_over() -> None:
     found = heads.find(head("traceparent: t", "x-request-id: one", "X-Request-Id: two"))
     assert found is not None
     assert found.request_id == "one"
+
+
+TRACING = {"telemetry": {"traces": "http://127.0.0.1:4318"}}
+
+
+def a_traceparent(number: int) -> str:
+    return f"00-{number:032x}-{number:016x}-01"
+
+
+@pytest.mark.parametrize("settings", [{}, TRACING])
+def test_spans_of_clients_are_believed_while_something_is_traced(settings: Any) -> None:
+    heads, counting = cache(**settings)
+    for number in (1, 2, 3):
+        text = head(f"traceparent: {a_traceparent(number)}", "x-request-id: r")
+        found = heads.find(text)
+        assert found == reader(**settings).read(text, trusted=True)
+        assert found is not None
+        assert found.said.traceparent == (a_traceparent(number) if settings else "")
+    assert counting.asked == 1
+    plain = heads.find(head())
+    assert plain is not None
+    assert plain.said.traceparent == ""
+
+
+def test_a_stranger_is_not_believed() -> None:
+    heads = HeadCache(trusted=False)
+    heads.take(reader(**TRACING))
+    found = heads.find(head(f"traceparent: {a_traceparent(1)}"))
+    assert found is not None
+    assert found.said.traceparent == ""
+
+
+def test_of_two_spans_the_first_counts_and_of_nonsense_none() -> None:
+    heads, _ = cache(**TRACING)
+    both = heads.find(head(*(f"traceparent: {a_traceparent(number)}" for number in (7, 8))))
+    assert both is not None
+    assert both.said.traceparent == a_traceparent(7)
+    odd = heads.find(head("traceparent: t"))
+    assert odd is not None
+    assert odd.said.traceparent == ""
 
 
 @pytest.mark.parametrize(

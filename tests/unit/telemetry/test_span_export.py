@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.api import ConfigError
+from gateway.telemetry.span_export import SpanExport
+from gateway.telemetry.spans import Span
+
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] == 'opentelemetry':
+            raise ImportError('no module named opentelemetry', name='opentelemetry')
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def a_span(error: str = "") -> Span:
+    return Span("attempt", "client", 1, 2, 3, 10.0, 10.5, {"nearway.center": "a"}, error)
+
+
+def test_a_file_gets_a_line_a_span_with_its_parent_and_times_of_the_wall(tmp_path: Path) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    path = tmp_path / "spans.jsonl"
+    export = SpanExport(str(path), "nearway-gateway", "7")
+    export.export([a_span(), a_span("center_down")], 1_000_000.0)
+    export.export([], 0.0)
+    export.close()
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert first["name"] == "attempt"
+    assert first["kind"] == "SpanKind.CLIENT"
+    assert int(first["context"]["trace_id"], 16) == 1
+    assert int(first["parent_id"], 16) == 3
+    assert first["start_time"].startswith("1970-01-12T13:46:50")
+    assert first["attributes"] == {"nearway.center": "a"}
+    assert first["resource"]["attributes"]["service.name"] == "nearway-gateway"
+    assert first["status"]["status_code"] == "UNSET"
+    assert second["status"] == {"status_code": "ERROR", "description": "center_down"}
+    assert (export.exported, export.dropped) == (2, 0)
+
+
+def test_a_destination_that_fails_costs_the_batch_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    folder = tmp_path / "there"
+    folder.mkdir()
+    export = SpanExport(str(folder / "spans"), "s", "7")
+    (folder / "spans").unlink()
+    folder.rmdir()
+    for _ in range(3):
+        export.export([a_span()], 0.0)
+    folder.mkdir()
+    export.export([a_span()], 0.0)
+    export.close()
+    assert (export.exported, export.dropped) == (1, 3)
+    told = [each.message for each in caplog.records if each.name == "nearway.traces"]
+    assert len(told) == 2
+    assert "dropped" in told[0]
+    assert "3 spans were dropped" in told[1]
+
+
+def test_a_url_without_a_host_is_refused() -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    with pytest.raises(ConfigError, match=r'telemetry.traces = "http://" has no host'):
+        SpanExport("http://", "s", "7")
+
+
+def test_nobody_listens_and_nothing_is_raised() -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    export = SpanExport("http://127.0.0.1:9", "s", "7")
+    export.close()  # an exporter that was closed takes nothing, and waits for nothing
+    export.export([a_span()], 0.0)
+    assert (export.exported, export.dropped) == (0, 1)
+
+
+@pytest.mark.parametrize("destination", ["http://127.0.0.1:4318", "spans.jsonl"])
+def test_without_opentelemetry_it_says_how_to_get_it_and_the_rest_works(destination: str) -> None:
+    script = f"""{BLOCKED}
+import gateway.runtime.gateway
+from gateway.api import ConfigError
+from gateway.telemetry.span_export import SpanExport
+try:
+    SpanExport({destination!r}, "s", "7")
+except ConfigError as error:
+    print(error)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "pip install 'nearway[otel]'" in said.stdout
