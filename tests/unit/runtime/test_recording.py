@@ -11,7 +11,7 @@ import pytest
 from gateway.api import ConfigError
 from gateway.config.settings import Telemetry
 from gateway.runtime import recording
-from gateway.runtime.recording import Recording, recording_of
+from gateway.runtime.recording import Recording, epoch_of, recording_of
 from gateway.telemetry.request_record import RequestRecord
 
 NAMES: dict[str, Any] = {"centers": ["a"], "origins": ["Wuhu"]}
@@ -38,6 +38,12 @@ def test_while_nothing_is_configured_there_is_none(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_an_error_before_anything_is_served() -> None:
     with pytest.raises(ConfigError, match=r"telemetry\.access_log"):
         Recording(Telemetry(access_log="/nowhere/log"), time.monotonic, **NAMES)
+
+
+def test_of_a_few_looks_at_both_clocks_the_quickest_counts() -> None:
+    ticks = iter([0.0, 5.0, 10.0, 10.002, 20.0, 21.0])
+    walls = iter([1004.0, 1010.001, 1020.9])
+    assert epoch_of(lambda: next(ticks), lambda: next(walls)) == pytest.approx(1000.0)
 
 
 def test_a_center_process_begins_no_trace(tmp_path: Path) -> None:
