@@ -6,10 +6,10 @@ is served together, in the next thing the loop calls:
     start ─▶ (same turn) ─▶ read ─▶ (wait for a slot) ─▶ run, with others ─▶ (hold) ─▶ answer
 
 * Requests of one turn that ask the same of the same version run as one batch, where the model
-  gains from it (``engine.batch_gain``), up to its ``rows_max`` examples. Nobody ever waits for
-  company: a turn's requests are there anyhow. An answer is, bit for bit, what the request would
-  have got alone; a batch that fails is run again, each request alone, so that a wrong request
-  spoils nothing but itself.
+  gains from it (``engine.batch_gain``), up to its ``rows_max`` examples, fewer where more would
+  make one of them late. Nobody ever waits for company: a turn's requests are there anyhow. An
+  answer is, bit for bit, what the request would have got alone; a batch that fails is run again,
+  each request alone, so that a wrong request spoils nothing but itself.
 * A batch is one execution: it takes one slot. Those for whom there is none wait, at most
   ``queue_max``; a slot that comes free takes, of the kind that waits longest, all that fit into
   one batch: so does the simulator's model of a center whose slots run batches. Class C waits
@@ -44,11 +44,13 @@ from gateway.centers.resident_models import ResidentModels
 from gateway.centers.served_model import ServedModel, rows_of
 from gateway.centers.shared_engine import SharedEngine
 from gateway.centers.visit import injected
-from gateway.centers.waiting import Waiting, slots_kept
+from gateway.centers.waiting import Waiting, makes_late, slots_kept
 from gateway.engine import NotYetLoaded, join
 from gateway.wan import DelayLine, Faults
 from gateway.wan.faults import Effect
 from gateway.wire import AnswerForm
+
+FOREVER_S = 1e300
 
 CallSoon = Callable[[Callable[[], None]], object]
 
@@ -201,12 +203,17 @@ class LocalCenter(ResidentModels):
         meter, rows_max = self.meter, served.rows_max
         line, taken = (self._waiting_c, self._kept) if served.class_c else (self._waiting, 0)
         members: list[LocalVisit] = []
-        rows = 0
+        rows, soonest_s, full_s = 0, FOREVER_S, ready_s + served.runs_s(rows_max)
         for visit in visits:
             visit.ready_s = ready_s
-            if members and rows + visit.rows > rows_max:
+            if members and (
+                rows + visit.rows > rows_max
+                or (
+                    soonest_s < full_s and makes_late(served, rows + visit.rows, ready_s, soonest_s)
+                )
+            ):
                 self.run(members)
-                members, rows = [], 0
+                members, rows, soonest_s = [], 0, FOREVER_S
             if self.free_slots <= taken and line.count >= self.queue_max:
                 full = f"center {self.center.id}: queue of {self.queue_max} full"
                 self.fail(visit, CenterBusy(full), ready_s)
@@ -217,6 +224,8 @@ class LocalCenter(ResidentModels):
             if self.free_slots > taken:
                 members.append(visit)
                 rows += visit.rows
+                if visit.attempt.deadline_s < soonest_s:
+                    soonest_s = visit.attempt.deadline_s
             else:
                 line.add(visit)
         if members:
@@ -285,10 +294,10 @@ class LocalCenter(ResidentModels):
                 self.run([visit])
             return True
         if self._waiting.count:
-            self.run(self._waiting.next())
+            self.run(self._waiting.next(self.now()))
             return True
         if self._waiting_c.count and self.free_slots > self._kept:
-            self.run(self._waiting_c.next())
+            self.run(self._waiting_c.next(self.now()))
             return True
         return False
 

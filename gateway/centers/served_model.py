@@ -37,7 +37,7 @@ class ServedModel:
     ``class_c``: its work can wait (see ``waiting``).
     """
 
-    __slots__ = ("_embedder", "class_c", "model", "reader", "rows_max", "writer")
+    __slots__ = ("_embedder", "class_c", "extra_s", "model", "reader", "rows_max", "writer")
 
     reader: Reader
     writer: Writer
@@ -46,6 +46,7 @@ class ServedModel:
         self.model = model
         self._embedder: ServedModel | None = None
         self.rows_max = model.batching.rows_max
+        self.extra_s = model.run_time.extra_ms / 1e3
         self.class_c = model.config.latency_class == "C"
         self.reader = RequestReader(
             model.metadata,
@@ -61,9 +62,13 @@ class ServedModel:
             embedder = ServedModel.__new__(ServedModel)
             embedder.model, embedder.rows_max, embedder._embedder = self.model, 1, None
             embedder.reader, embedder.writer = reader, writer
-            embedder.class_c = self.class_c
+            embedder.class_c, embedder.extra_s = self.class_c, self.extra_s
             self._embedder = embedder
         return self._embedder
+
+    def runs_s(self, rows: int) -> float:
+        """How long a run of ``rows`` examples is expected to take."""
+        return self.model.run_ms / 1e3 + self.extra_s * (rows - 1)
 
     def hold_ms(self, run_ms: float, factor: float, random: Random) -> float:
         """How long a run of ``run_ms`` occupies its slot from its beginning; 0: no longer.

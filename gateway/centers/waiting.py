@@ -16,11 +16,18 @@ from gateway.wire import AnswerForm
 
 if TYPE_CHECKING:
     from gateway.centers.local_visit import LocalVisit
+    from gateway.centers.served_model import ServedModel
 
 
 def slots_kept(slots: int) -> int:
     """How many of a center's slots class C leaves free."""
     return 1 if slots > 1 else 0
+
+
+def makes_late(served: ServedModel, rows: int, now: float, deadline_s: float) -> bool:
+    """Would a run of ``rows`` end after ``deadline_s``, though one of a single row would not?"""
+    left_s = deadline_s - now
+    return served.runs_s(rows) > left_s >= served.runs_s(1)
 
 
 class Waiting:
@@ -41,15 +48,23 @@ class Waiting:
         self.count += 1
         visit.waits = True
 
-    def next(self) -> list[LocalVisit]:
-        """Whoever waits longest, and all who ask the same and fit into one run with it."""
+    def next(self, now: float) -> list[LocalVisit]:
+        """Whoever waits longest, and who asks the same and fits into one run with it.
+
+        The run is closed where one more would make somebody in it late.
+        """
         form = min(self._by_form, key=self._since_s)
         line = self._by_form[form]
         first = line.popleft()
         members, rows, rows_max = [first], first.rows, first.served.rows_max
+        soonest_s = first.attempt.deadline_s
         while line and rows + line[0].rows <= rows_max:
             rows += line[0].rows
-            members.append(line.popleft())
+            if makes_late(first.served, rows, now, soonest_s):
+                break
+            visit = line.popleft()
+            members.append(visit)
+            soonest_s = min(soonest_s, visit.attempt.deadline_s)
         if not line:
             del self._by_form[form]
         self.count -= len(members)

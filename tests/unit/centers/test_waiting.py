@@ -9,7 +9,7 @@ from gateway_models import repository
 
 from gateway.api import CenterBusy
 from gateway.centers import Failed, Whole
-from gateway.centers.waiting import slots_kept
+from gateway.centers.waiting import makes_late, slots_kept
 
 OTHER = "grid-load"
 OTHER_BODY = (repository() / OTHER / "example.json").read_bytes()
@@ -118,3 +118,40 @@ def test_an_emulated_center_keeps_the_classes_apart_too(
     assert sum(isinstance(event, Whole) for _, event in site.events) == 5
     assert not any(isinstance(event, Failed) for _, event in site.events)
     assert (center.free_slots, center.meter.in_flight) == (slots, 0)
+
+
+def test_a_run_is_closed_where_one_more_would_make_somebody_late(
+    local_site: Any, body: bytes
+) -> None:
+    """A row takes what the model takes, each further one 1 s; slots are taken by hand."""
+    site = local_site(rows_max=8, slots=1)
+    served = site.center.engine.served("blast-furnace", "")
+    served.extra_s = 1.0
+    for hurried in (True, False):
+        site.runner.at_once = True
+        site.runner.rows.clear()
+        deadline_s = site.time.now() + 2.5 if hurried else 1e9
+        for k in range(5):  # of one turn
+            site.start(body, name=("turn", hurried, k), deadline_s=deadline_s)
+        site.turn()
+        assert site.runner.rows == ([3, 2] if hurried else [5])
+        site.runner.at_once = False
+        site.runner.rows.clear()
+        site.start(body, name=("first", hurried))
+        site.turn()
+        for k in range(5):  # while they wait
+            site.start(body, name=("wait", hurried, k), deadline_s=deadline_s)
+        site.turn()
+        while site.runner.runs:
+            site.runner.end()
+        assert site.runner.rows == ([1, 3, 2] if hurried else [1, 5])
+    assert len(site.heard()) == 22
+    assert site.idle()
+
+
+def test_who_is_late_anyhow_closes_no_run(local_site: Any) -> None:
+    served = local_site().center.engine.served("blast-furnace", "")
+    served.extra_s = 1.0
+    assert makes_late(served, 3, 0.0, 1.5)
+    assert not makes_late(served, 2, 0.0, 1.5)
+    assert not makes_late(served, 3, 0.0, 0.0)
