@@ -304,7 +304,7 @@ class Fleet:
         self._service.not_measured(center, now)
         if outcome.ending == "cancelled":
             self._cancelled[center] += 1
-            if outcome.reason == OUTRUN and center not in self._on_trial:
+            if outcome.reason == OUTRUN:
                 self._silent(outcome)
             else:
                 self._unjudged(center)
@@ -328,7 +328,9 @@ class Fleet:
         """An attempt ended without a word, by its patience or because another one was faster.
 
         One that was outrun might have answered yet, and a center that answers others meanwhile is
-        slow with this request, not silent: neither is a whole proof.
+        slow with this request, not silent: neither is a whole proof. On trial either is enough: it
+        took longer than the prediction and a copy's whole way, and to owe it another request each
+        time would send it one after the other.
         """
         center, self._now = outcome.center, outcome.now
         proof = silence_of(outcome.attempt_ms, outcome.predicted_ms, self._settings.health)

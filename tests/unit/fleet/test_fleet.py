@@ -414,6 +414,26 @@ def test_a_center_that_answers_others_meanwhile_is_slow_and_not_silent(speaks: b
     assert table.columns["healthy"][0] == int(speaks)
 
 
+def test_a_center_on_trial_that_is_outrun_has_failed_it() -> None:
+    """Owed another request each time, a gray center would get them one after the other."""
+    table, fleet = fleet_of()
+    err(fleet, "center_down", 0)
+    fleet.probed(0, alive=True, now=5.0)
+    assert table.columns["healthy"][0] == 1
+    trial = choose(fleet, 0, 5.0)
+    end(fleet, trial, now=5.03, ending="cancelled", attempt_ms=30.0, reason="outrun")
+    assert table.columns["healthy"][0] == 0
+    assert fleet.state(5.03)[0]["health"] == "ejected"
+
+
+def test_a_client_that_leaves_a_center_on_trial_owes_it_another_request() -> None:
+    table, fleet = fleet_of()
+    err(fleet, "center_down", 0)
+    fleet.probed(0, alive=True, now=5.0)
+    end(fleet, choose(fleet, 0, 5.0), now=5.03, ending="cancelled", reason="client_gone")
+    assert table.columns["healthy"][0] == 1
+
+
 def test_being_outrun_between_answers_proves_nothing() -> None:
     table, fleet = fleet_of()
     for k in range(20):

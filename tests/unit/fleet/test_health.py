@@ -394,6 +394,40 @@ def test_panic_ignores_all_ejections_but_refusals() -> None:
     assert health.in_service().tolist() == [1, 0, 0, 1, 1]
 
 
+def test_while_all_that_are_left_are_on_trial_they_serve_freely() -> None:
+    """Half of the centers stand, so it is no panic by their number."""
+    health = health_of([(f"r{i}", "a") for i in range(4)])
+    for center in range(4):
+        health.erred(center, DOWN, 1.0)
+    assert not health.in_service().any()
+    for center in (2, 3):
+        health.probed(center, 2.0, alive=True)
+        health.charged(center)
+    assert health.in_service().tolist() == [0, 0, 1, 1]
+    for _ in range(4):  # 1, 2, 4 and 8 at once
+        health.answered(2, 2.1)
+        while health.conditions[2].allowed:
+            health.charged(2)
+        while health.conditions[2].waiting > 1:
+            health.answered(2, 2.1)
+    health.answered(2, 2.2)
+    assert health.conditions[2].stage == "ok"
+    assert health.in_service().tolist() == [0, 0, 1, 0]  # one is whole: the other waits its turn
+
+
+def test_draining_the_last_whole_center_lets_those_on_trial_serve() -> None:
+    health = health_of([(f"r{i}", "a") for i in range(3)])
+    for center in (0, 1):
+        health.erred(center, DOWN, 1.0)
+        health.probed(center, 2.0, alive=True)
+        health.charged(center)
+    assert health.in_service().tolist() == [0, 0, 1]
+    health.drain(2, draining=True)
+    assert health.in_service().tolist() == [1, 1, 0]
+    health.drain(2, draining=False)
+    assert health.in_service().tolist() == [0, 0, 1]
+
+
 def test_a_gateway_that_hears_nobody_still_tries() -> None:
     health = health_of()
     for center in range(8):
