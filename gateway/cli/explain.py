@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -127,9 +128,33 @@ def _show(document: dict[str, Any], top: int) -> None:
     console.print(f"[bold]{document['aloud']}[/]")
     if len(rows) > top:
         console.print(f"… and {len(rows) - top} more (--top {len(rows)} shows all)")
+    for line in measured_lines(document.get("recent", ())):
+        console.print(line)
     _show_refused(console, document["refused"])
     for note in document.get("notes", ()):
         console.print(f"[yellow]note[/] {note}")
+
+
+def measured_lines(recent: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of decisions like this one that were made: what was predicted and what was measured."""
+    lines = []
+    for one in recent:
+        decision, came = one["decision"], one["measured"]
+        when = f"{one['seconds_ago']:.0f} s ago {decision['center']}"
+        told = f"{decision['predicted_ms']:.2f} predicted ({_sum_of(decision['parts_ms'])})"
+        if "parts_ms" not in came:
+            what = came.get("reason") or "a stream"
+            lines.append(f"{when}: {told}, answered by {came['center'] or 'nobody'} ({what})")
+            continue
+        parts = _sum_of({p: ms for p, ms in came["parts_ms"].items() if p != "gateway"})
+        took_ms = came["total_ms"] - came["parts_ms"]["gateway"]
+        by = "" if "late_ms" in came else f" by {came['center']}"
+        lines.append(f"{when}: {told}, {took_ms:.2f} measured{by} ({parts})")
+    return lines
+
+
+def _sum_of(parts_ms: Mapping[str, float | None]) -> str:
+    return " + ".join(f"{ms or 0.0:.2f} {name}" for name, ms in parts_ms.items())
 
 
 def _show_refused(console: Console, refused: list[dict[str, Any]]) -> None:

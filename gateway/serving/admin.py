@@ -23,7 +23,7 @@ from gateway.api.control import FAULT_KINDS, FaultKind
 from gateway.serving.app import Route, Routes, metrics_handler
 from gateway.serving.boundary import JSON, json_answer, make_boundary, message_answer
 from gateway.serving.dashboard.routes import dashboard_routes
-from gateway.serving.decisions import explained_json, explanation_json
+from gateway.serving.decisions import explained_json, explanation_json, recent_json
 from gateway.serving.front import Front
 from gateway.serving.intake import Intake, SlowBody
 
@@ -144,6 +144,8 @@ class AdminDoor:
         table = self._control.explain(query)
         told = explanation_json(table, front.centers, front.vantage_names)
         told["query"]["origin"] = origin
+        kept, now = front.decisions.kept(), front.clock()
+        told["recent"] = recent_json(kept, query, front.center_ids, now)
         return json_answer(told)
 
     async def drain(self, request: web.Request) -> web.Response:

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from gateway.api import Center, Decision, Explanation
+from gateway.api import Center, Decision, Explanation, Query
 
 KEPT_MAX = 256
 ROWS_MAX = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Came:
+    """What came of a decision: who answered (-1: nobody, for this ``reason``) and, unless it was
+    a stream, how long each of the four parts took.
+    """
+
+    center: int = -1
+    reason: str = ""
+    parts_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Explained:
-    """A decision and the table it was made on."""
+    """A decision and the table it was made on. ``came`` None: it is under way, or its client left.
+
+    The decision is the request's first; another center may have answered in the end.
+    """
 
     request_id: str
     decision: Decision
     table: Explanation
     now: float
+    came: Came | None = None
 
 
 class DecisionLog:
@@ -42,9 +57,11 @@ class DecisionLog:
         self._count = 0
         return True
 
-    def add(self, request_id: str, decision: Decision, table: Explanation, now: float) -> None:
-        """Keep a decision, dropping the oldest of ``KEPT_MAX``."""
-        self._kept.append(Explained(request_id, decision, table, now))
+    def add(self, request_id: str, decision: Decision, table: Explanation, now: float) -> Explained:
+        """Keep a decision, dropping the oldest of ``KEPT_MAX``; what is kept of it."""
+        explained = Explained(request_id, decision, table, now)
+        self._kept.append(explained)
+        return explained
 
     def kept(self) -> list[Explained]:
         """Newest first."""
@@ -133,5 +150,49 @@ def explained_json(
         "decision": decision_json(
             explained.decision, tuple(explained.table.scorers_ms), [c.id for c in centers]
         ),
+        "measured": measured_json(explained, [c.id for c in centers]),
         "table": table,
     }
+
+
+def measured_json(explained: Explained, centers: Sequence[str]) -> dict[str, Any] | None:
+    """What came of it: the four parts by name, their sum, and by how much the prediction was
+    short (``late_ms``; negative: it came sooner), where the center that was chosen answered.
+    """
+    came = explained.came
+    if came is None:
+        return None
+    told: dict[str, Any] = {"center": centers[came.center] if came.center >= 0 else None}
+    if came.reason:
+        told["reason"] = came.reason
+    if came.parts_ms:
+        total_ms = sum(came.parts_ms.values())
+        told["parts_ms"] = {part: finite(ms) for part, ms in came.parts_ms.items()}
+        told["total_ms"] = finite(total_ms)
+        if came.center == explained.decision.center:
+            attempt_ms = total_ms - came.parts_ms["gateway"]
+            told["late_ms"] = finite(attempt_ms - explained.decision.predicted_ms)
+    return told
+
+
+def recent_json(
+    kept: Sequence[Explained], query: Query, centers: Sequence[str], now: float
+) -> list[dict[str, Any]]:
+    """Of the decisions kept those for the same model from the same vantage, as they came: what
+    was predicted, by scorer, beside what was measured, by part. At most ``ROWS_MAX``.
+    """
+    alike = [
+        one
+        for one in kept
+        if one.came is not None
+        and (one.decision.query.model, one.decision.query.vantage) == (query.model, query.vantage)
+    ]
+    return [
+        {
+            "request_id": one.request_id,
+            "seconds_ago": round(now - one.now, 3),
+            "decision": decision_json(one.decision, tuple(one.table.scorers_ms), centers),
+            "measured": measured_json(one, centers),
+        }
+        for one in alike[:ROWS_MAX]
+    ]

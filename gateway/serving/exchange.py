@@ -39,6 +39,7 @@ from gateway.serving.arrival import Answer, Arrival, Collaborators, Parts, TextA
 from gateway.serving.attempting import Attempting
 from gateway.serving.held_answer import HeldAnswer
 from gateway.serving.in_time import in_time
+from gateway.serving.measured import MeasuredAnswer
 from gateway.serving.tries import Try, deadline_error
 
 CLIENT_GONE_STATUS = 499
@@ -109,7 +110,8 @@ class Exchange(Attempting):
             self._fail(error)
             return
         if table is not None:
-            with_.decisions.add(arrival.request_id, decision, table, now)
+            explained = with_.decisions.add(arrival.request_id, decision, table, now)
+            self._answer = MeasuredAnswer(self._answer, explained)
         self._start(decision, now)
 
     def cancel(self) -> None:

@@ -173,7 +173,7 @@ def traced(
     folder = tmp_path_factory.mktemp("traced")
     config = folder / "nearway.toml"
     config.write_text(
-        '[models]\nload = "on_demand"\n'
+        '[models]\nload = "on_demand"\n[routing]\nexplain_every = 1\n'
         f'[telemetry]\ntraces = "{receiver.url}"\ntraces_share = 0.0\n'
         f'access_log = "{folder / "access.log"}"\n'
     )
@@ -307,6 +307,34 @@ def test_who_was_turned_away_is_in_the_access_log(traced: Traced, lane: str) -> 
     _, line = logged(traced, f"away-{lane}")
     assert (line["status"], line["reason"], line["model"]) == (400, "invalid_request", MODEL)
     assert "attempts" not in line
+
+
+def test_predicted_stands_beside_measured(traced: Traced) -> None:
+    traced.only(traced.framed)
+    _, answered = traced.gateway.infer(MODEL, BODY, "Wuhu")
+    (last, *_) = traced.gateway.admin("GET", "/decisions")["decisions"]
+    told = dict(part.strip().split(";dur=") for part in answered["server-timing"].split(","))
+    measured = last["measured"]
+    assert measured["center"] == last["decision"]["center"] == traced.framed
+    for part, ms in measured["parts_ms"].items():
+        assert ms == pytest.approx(float(told[part]), abs=0.01)
+    off_ms = measured["total_ms"] - measured["parts_ms"]["gateway"]
+    assert measured["late_ms"] == pytest.approx(off_ms - last["decision"]["predicted_ms"], abs=0.01)
+    recent = traced.gateway.admin("GET", f"/explain?origin=Wuhu&model={MODEL}")["recent"]
+    assert recent[0]["measured"] == measured
+    said = subprocess.run(
+        [
+            *(sys.executable, "-m", "gateway.cli.main", "explain", "--origin", "Wuhu"),
+            *("--model", MODEL, "--admin-url", traced.gateway.admin_url),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    predicted_ms, took_ms = last["decision"]["predicted_ms"], off_ms
+    assert f"{traced.framed}: {predicted_ms:.2f} predicted (" in said
+    assert f"{took_ms:.2f} measured (" in said
 
 
 def test_an_error_says_so(traced: Traced, receiver: Receiver) -> None:

@@ -6,15 +6,20 @@ from math import inf, nan
 from typing import Any
 
 import numpy as np
+import pytest
 
 from gateway.api import Center, Decision, Explanation, Location, Query
 from gateway.serving.decisions import (
     KEPT_MAX,
+    ROWS_MAX,
+    Came,
     DecisionLog,
     aloud,
     decision_json,
+    explained_json,
     explanation_json,
     finite,
+    recent_json,
 )
 
 QUERY = Query(0, "mlp")
@@ -75,6 +80,48 @@ def test_a_decision_without_a_runner_up() -> None:
     assert told["runner_up"] is None
     assert told["runner_up_ms"] is None
     assert told["parts_ms"] == {"network": 8.2, "queue": 0.7}
+
+
+def came(center: int, reason: str = "", **parts_ms: float) -> Came:
+    return Came(center, reason, parts_ms)
+
+
+PARTS = {"gateway": 0.5, "network": 8.4, "queue": 0.2, "service": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (None, None),
+        (
+            came(0, **PARTS),
+            {"center": "s-a", "parts_ms": PARTS, "total_ms": 9.4, "late_ms": 0.0},
+        ),
+        (came(1, **PARTS), {"center": "w-b", "parts_ms": PARTS, "total_ms": 9.4}),
+        (came(1), {"center": "w-b"}),
+        (came(-1, "center_down"), {"center": None, "reason": "center_down"}),
+    ],
+)
+def test_predicted_stands_beside_measured(outcome: Came | None, told: Any) -> None:
+    kept = DecisionLog(1).add("r1", decision(), table(network=[8.2], queue=[0.7]), 10.0)
+    kept.came = outcome
+    line = explained_json(kept, CENTERS, ("Shanghai",), 12.0)
+    assert line["measured"] == told
+    assert line["decision"]["parts_ms"] == {"network": 8.2, "queue": 0.7}
+
+
+def test_recent_ones_are_of_the_same_model_and_vantage_and_over() -> None:
+    log = DecisionLog(1)
+    alike = table(network=[8.2], queue=[0.7])
+    for number in range(ROWS_MAX + 2):
+        log.add(str(number), decision(), alike, 0.0).came = came(0, **PARTS)
+    log.add("open", decision(), alike, 0.0)
+    log.add("other model", decision(query=Query(0, "x")), alike, 0.0).came = came(0)
+    log.add("other place", decision(query=Query(1, "mlp")), alike, 0.0).came = came(0)
+    told = recent_json(log.kept(), QUERY, ("s-a", "w-b"), 5.0)
+    assert [one["request_id"] for one in told] == [str(n) for n in range(ROWS_MAX + 1, 1, -1)]
+    assert told[0]["seconds_ago"] == 5.0
+    assert told[0]["measured"]["parts_ms"] == PARTS
 
 
 def test_the_tried_are_named() -> None:

@@ -612,6 +612,21 @@ def test_one_decision_in_so_many_is_kept_with_its_table(make_world: Any) -> None
     assert kept[0].table.policy == "fake"
 
 
+def test_what_came_of_a_kept_decision_is_kept_with_it(make_world: Any) -> None:
+    world = make_world(routing={"explain_every": 1})
+    begun(world)
+    world.clock.advance(0.010)
+    world.started(0).answer(b"abc", queue_ms=1.0, service_ms=2.0)
+    assert world.answer.told == ["whole"]
+    (kept,) = world.decisions.kept()
+    assert kept.came is not None
+    assert kept.came.center == 0
+    assert kept.came.parts_ms["network"] == pytest.approx(7.0)
+    begun(world)
+    world.started(0).fail(InvalidRequest("odd"))
+    assert world.decisions.kept()[0].came.reason == "invalid_request"
+
+
 EVENTS = st.sampled_from(
     ["sent", "head", "chunk", "answered", "down", "failed", "invalid", "turn", "wait", "long",
      "client", "stale"]
