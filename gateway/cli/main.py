@@ -24,6 +24,7 @@ from gateway.cli import (
     plugins,
     serve,
     simulate,
+    top,
     verify,
 )
 
@@ -59,6 +60,7 @@ app.command("center")(center.command)
 app.command("verify")(verify.command)
 app.command("load")(load.command)
 app.command("explain")(explain.command)
+app.command("top")(top.command)
 app.command("simulate")(simulate.command)
 app.command(
     "bench",
