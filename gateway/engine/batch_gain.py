@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from gateway.api import NdArray
-from gateway.engine.batching import GAIN_MIN, Batching, size_worth
+from gateway.engine.batching import GAIN_MIN, Batching, gain_of, size_worth
 from gateway.engine.session import ORT_ERRORS, OpenedFile, plain
 
 SIZES = (1, 2, 4, 8, 16, 32)
@@ -56,7 +56,7 @@ def measure_batching(opened: OpenedFile, example: Inputs, rows_max: int, clock: 
     if equal == size:
         return Batching(size, gain)
     size = max(measured for measured in times_s if measured <= equal)
-    gain = size * times_s[1] / times_s[size]
+    gain = gain_of(times_s, size)
     return Batching(size, gain, why) if gain >= GAIN_MIN else Batching(1, gain, why)
 
 
@@ -93,7 +93,7 @@ def _times_s(opened: OpenedFile, rows: Inputs, clock: Clock) -> dict[int, float]
             if after_s - begun_s > SIZE_BUDGET_S:
                 break
         times_s[size] = max(least_s, 1e-9)
-        gain = size * times_s[1] / times_s[size]
+        gain = gain_of(times_s, size)
         hopeless = size >= HOPELESS_SIZE and gain < HOPELESS_GAIN
         if hopeless or before_s - started_s > BUDGET_S:
             break

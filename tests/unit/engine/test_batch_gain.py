@@ -55,10 +55,6 @@ def constant(rows: int) -> float:
     return 1e-5
 
 
-def proportional(rows: int) -> float:
-    return 1e-5 * rows
-
-
 def test_a_model_that_gains_shares_runs_up_to_its_bound() -> None:
     found = Timed(constant).measured()
     assert (found.rows_max, found.why) == (SIZES[-1], "")
@@ -74,7 +70,7 @@ def test_every_size_up_to_the_bound_is_checked() -> None:
 
 
 def test_a_model_that_gains_nothing_does_not() -> None:
-    session = Timed(proportional)
+    session = Timed(lambda rows: 1e-2 * rows)
     found = session.measured()
     assert found.rows_max == 1
     assert "its best gain is 1.00, under 1.5" in found.why

@@ -57,3 +57,34 @@ def test_likelihoods_are_logarithms_of_shares() -> None:
     assert np.exp([log for _, log in top]) == pytest.approx([0.5, 0.3, 0.15], abs=1e-6)
     assert log_likelihoods(LOGITS[0], 0, 0)[1] == ()
     assert len(log_likelihoods(LOGITS[0], 0, 20)[1]) == 4
+
+
+def test_what_a_row_draws_does_not_depend_on_the_others() -> None:
+    random = np.random.default_rng(3)
+    logits = random.normal(0, 3, (6, 500)).astype(np.float32)
+    wishes = [
+        Sampling(1.0, 1.0, 1),
+        Sampling(0.0),
+        Sampling(1.7, 1.0, 2),
+        Sampling(0.7, 0.5, 3),
+        Sampling(0.3, 1.0, 4),
+        Sampling(2.0, 1.0, 5),
+    ]
+    together = [Chooser(wish) for wish in wishes]
+    alone = [Chooser(wish) for wish in wishes]
+    for _ in range(40):
+        found = choose(logits, together)
+        assert found == [
+            choose(logits[row : row + 1], [chooser])[0] for row, chooser in enumerate(alone)
+        ]
+
+
+def test_the_last_token_can_be_drawn_and_none_beyond_it() -> None:
+    chooser = Chooser(Sampling(1.0, 1.0, 1))
+
+    class Highest:
+        def random(self) -> float:
+            return float(np.nextafter(1.0, 0.0))
+
+    chooser.random = Highest()  # type: ignore[assignment]
+    assert choose(LOGITS, [chooser]) == [3]
