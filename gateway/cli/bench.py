@@ -21,6 +21,7 @@ BENCHES = {
     "peers": "bench/peers/run.py",
     "hot_path": "bench/hot_path/run.py",
     "frames": "bench/frames/run.py",
+    "generation": "bench/generation/run.py",
     "overload": "bench/overload/run.py",
     "chaos": "bench/chaos/run.py",
     "dashboard": "bench/dashboard/run.py",

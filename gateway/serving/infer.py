@@ -31,11 +31,16 @@ from gateway.serving.patience import patience_of
 
 
 class Reply:
-    """Where the exchange answers; ``ready`` is done once the handler has something to do."""
+    """Where the exchange answers; ``ready`` is done once the handler has something to do.
+
+    While the handler waits for more of a stream, and the client reads what there is, a chunk goes
+    ``through`` to the connection: waking a handler would cost three times as much.
+    """
 
     __slots__ = (
         "_bytes_max",
         "_queued",
+        "_through",
         "center",
         "chunks",
         "ended",
@@ -55,6 +60,7 @@ class Reply:
         self.error: NearwayError | None = None
         self._bytes_max = stream_bytes_max
         self._queued = 0
+        self._through: Through | None = None
 
     def send_whole(self, whole: Whole, center: int, parts: Parts) -> None:
         """See ``Answer``."""
@@ -74,6 +80,9 @@ class Reply:
         """Queue a chunk; a client that does not keep up loses the stream at the bound."""
         if self.parts is not None:
             self.chunks.append(payload)
+            return
+        through = self._through
+        if through is not None and not self.chunks and through.write(payload):
             return
         self._queued += len(payload)
         if self._queued <= self._bytes_max:
@@ -99,9 +108,40 @@ class Reply:
         chunks, self.chunks, self._queued = self.chunks, [], 0
         return chunks
 
+    async def more(self, through: Through) -> None:
+        """Until the handler has something to do; chunks go through meanwhile."""
+        self.ready = asyncio.get_running_loop().create_future()
+        self._through = through
+        try:
+            await self.ready
+        finally:
+            self._through = None
+
     def _wake(self) -> None:
         if not self.ready.done():
             self.ready.set_result(None)
+
+
+class Through:
+    """Chunks of a stream, written where its head went out already."""
+
+    __slots__ = ("_chunked", "_protocol")
+
+    def __init__(self, request: web.Request) -> None:
+        self._protocol = request.protocol
+        self._chunked = bool(getattr(request.writer, "chunked", False))
+
+    def write(self, payload: bytes) -> bool:
+        """False when the client is gone, or does not read what there is for it."""
+        protocol = self._protocol
+        transport = protocol.transport
+        if transport is None or transport.is_closing() or protocol.writing_paused:
+            return False
+        if not self._chunked:
+            transport.write(payload)
+        elif payload:  # an empty chunk would be the last
+            transport.write(b"%x\r\n%b\r\n" % (len(payload), payload))
+        return True
 
 
 class InferDoor:
@@ -237,7 +277,8 @@ class InferDoor:
         await response.prepare(request)
         try:
             async with asyncio.timeout(arrival.deadline_s - self._front.clock()):
-                while not await self._write_queued(response, reply):
+                through = Through(request)
+                while not await self._write_queued(response, reply, through):
                     pass
         except TimeoutError:
             reply.error = DeadlineExceeded("the client did not read the stream in time")
@@ -254,13 +295,14 @@ class InferDoor:
         if request.transport is not None:
             request.transport.abort()
 
-    async def _write_queued(self, response: web.StreamResponse, reply: Reply) -> bool:
+    async def _write_queued(
+        self, response: web.StreamResponse, reply: Reply, through: Through
+    ) -> bool:
         """Write what is queued, or wait for more; True at the end of the stream."""
         for chunk in reply.take():
             await response.write(chunk)
         if reply.error is not None or (reply.ended and not reply.chunks):
             return True
         if not reply.chunks:
-            reply.ready = asyncio.get_running_loop().create_future()
-            await reply.ready
+            await reply.more(through)
         return False

@@ -46,19 +46,45 @@ class Chooser:
 
 
 def choose(logits: NdArray, choosers: Sequence[Chooser]) -> list[int]:
-    """A token for each row of ``logits``, FP32 [rows, vocabulary]."""
+    """A token for each row of ``logits``, FP32 [rows, vocabulary].
+
+    Rows that draw from all tokens are drawn together: each by its own odds and number, so that
+    none is changed by the company.
+    """
     tokens: list[int] = logits.argmax(axis=1).tolist()
+    whole = [row for row, one in enumerate(choosers) if one.random is not None and one.top_p >= 1.0]
+    if whole:
+        drawn = _drawn_together(logits, whole, [choosers[row] for row in whole])
+        for row, token in zip(whole, drawn, strict=True):
+            tokens[row] = token
     for row, chooser in enumerate(choosers):
-        if chooser.random is not None:
+        if chooser.random is not None and chooser.top_p < 1.0:
             tokens[row] = _drawn(logits[row], chooser, chooser.random.random())
     return tokens
 
 
+def _drawn_together(logits: NdArray, rows: list[int], choosers: Sequence[Chooser]) -> list[int]:
+    drawn = np.array([one.random.random() for one in choosers if one.random is not None])
+    heat = np.array([one.temperature for one in choosers])
+    some = logits if len(rows) == len(logits) else logits[rows]
+    summed = _odds(some, heat[:, None]).cumsum(axis=1)
+    # The first place whose sum is beyond the number drawn, as ``_place`` finds it.
+    at = (summed <= (drawn * summed[:, -1])[:, None]).sum(axis=1)
+    tokens: list[int] = np.minimum(at, summed.shape[1] - 1).tolist()
+    return tokens
+
+
+def _odds(logits: NdArray, temperature: NdArray | float) -> NdArray:
+    """Shares, up to a factor: the likeliest token has 1."""
+    scaled = logits.astype(np.float64)
+    scaled /= temperature
+    scaled -= scaled.max(axis=-1, keepdims=True)
+    odds: NdArray = np.exp(scaled, out=scaled)
+    return odds
+
+
 def _drawn(logits: NdArray, chooser: Chooser, drawn: float) -> int:
-    scaled = logits.astype(np.float64) / chooser.temperature
-    odds = np.exp(scaled - scaled.max())
-    if chooser.top_p >= 1.0:
-        return _place(np.cumsum(odds), drawn)
+    odds = _odds(logits, chooser.temperature)
     order = np.argsort(-odds, kind="stable")
     summed = np.cumsum(odds[order])
     kept = int(np.searchsorted(summed, chooser.top_p * summed[-1])) + 1
