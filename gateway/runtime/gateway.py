@@ -34,7 +34,7 @@ from gateway.runtime.worker_seat import WorkerSeat
 from gateway.serving import Front, PublicDoor, admin_routes, lasting_admin_app
 from gateway.serving.dashboard import Feed
 from gateway.serving.grpc_door import open_grpc_door
-from gateway.telemetry import Metrics, PolicyFigures
+from gateway.telemetry import Metrics, PolicyFigures, Recorded
 from gateway.telemetry.events import RecentEvents
 from gateway.telemetry.recent import RecentMs
 from gateway.wan import DelayLine, Faults
@@ -177,6 +177,7 @@ class Gateway:
         residuals = self.deciding.fleet.residuals
         log_task = self.generation.decision_log
         recorder = None if log_task is None else log_task.recorder
+        recording = self.generation.recording
         return PolicyFigures(
             residuals.by_model(),
             residuals.by_center(),
@@ -190,6 +191,7 @@ class Gateway:
             0.0 if shadow is None else shadow.regret_ms,
             0 if recorder is None else recorder.records,
             0 if recorder is None else recorder.dropped,
+            Recorded() if recording is None else recording.figures(),
         )
 
     # ---- life ------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import Final
 
 from gateway.config.settings import Telemetry
 from gateway.serving.recording import Recorder
+from gateway.telemetry import Recorded
 from gateway.telemetry.access_log import AccessLog, Line, LineMaker
 from gateway.telemetry.appended_file import AppendedFile
 from gateway.telemetry.request_record import RequestRecord
@@ -89,6 +90,17 @@ class Recording:
             self._export.close()
         if self._file is not None:
             self._file.close()
+
+    def figures(self) -> Recorded:
+        """What became of what was recorded, since the config in force was taken over."""
+        told = Recorded()
+        if self._export is not None:
+            told.spans_exported, told.spans_dropped = self._export.exported, self._export.dropped
+        if self.tracer is not None:
+            told.traces_skipped = self.tracer.over + self.tracer.dropped
+        if self.access_log is not None:
+            told.access_log_dropped = self.access_log.dropped
+        return told
 
     async def _keep_writing(self) -> None:
         while True:

@@ -20,7 +20,7 @@ from gateway.serving.models import ModelDoor
 from gateway.serving.oip import ProtocolDoor
 from gateway.serving.openai_door import openai_routes
 from gateway.serving.openapi import document
-from gateway.telemetry import EXPOSITION_CONTENT_TYPE
+from gateway.telemetry import EXPOSITION_CONTENT_TYPE, OPENMETRICS, OPENMETRICS_CONTENT_TYPE
 
 LINGER_S = 2.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -154,17 +154,20 @@ def _routes(front: Front) -> Iterator[Route]:
 
 
 def metrics_handler(front: Front) -> Handler:
-    """``GET /metrics`` of this process."""
+    """``GET /metrics`` of this process; OpenMetrics, with exemplars, for who asks for it."""
 
-    async def metrics(_request: web.Request) -> web.StreamResponse:
-        return metrics_answer(front.exposition.text())
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        openmetrics = OPENMETRICS in request.headers.get("Accept", "").lower()
+        text = front.exposition.text(openmetrics=openmetrics)
+        return metrics_answer(text, openmetrics=openmetrics)
 
     return metrics
 
 
-def metrics_answer(text: bytes) -> web.Response:
+def metrics_answer(text: bytes, *, openmetrics: bool = False) -> web.Response:
     """Prometheus text as an answer."""
-    headers = {"Content-Type": EXPOSITION_CONTENT_TYPE, "Server": SERVER}
+    kind = OPENMETRICS_CONTENT_TYPE if openmetrics else EXPOSITION_CONTENT_TYPE
+    headers = {"Content-Type": kind, "Server": SERVER}
     return web.Response(body=text, headers=headers)
 
 

@@ -24,6 +24,7 @@ from gateway.telemetry.request_record import AttemptRecord, RequestRecord, Trace
 from gateway.telemetry.tracer import Tracer, traceparent_of
 
 CLIENT_GONE = "client_gone"
+ANSWERED = 200
 
 
 class Recorder:
@@ -153,4 +154,6 @@ class RecordedExchange(Exchange):
                 parts.queue_ms,
                 parts.service_ms,
             )
+            if record.trace is not None and status == ANSWERED:
+                self._with.metrics.traced(record.trace.trace_id, record.parts_ms)
         self._recorder.ended(record)

@@ -38,6 +38,16 @@ class Sums(Protocol):
         """How many took what their interval said."""
 
 
+@dataclass(slots=True)
+class Recorded:
+    """What became of traces and of the access log."""
+
+    spans_exported: int = 0
+    spans_dropped: int = 0
+    traces_skipped: int = 0
+    access_log_dropped: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyFigures:
     """Everything at one instant; ``by_center`` and ``health`` in row order."""
@@ -54,6 +64,7 @@ class PolicyFigures:
     shadow_regret_ms: float = 0.0
     log_records: int = 0
     log_dropped: int = 0
+    recorded: Recorded = field(default_factory=Recorded)
 
 
 def policy_families(figures: PolicyFigures, centers: Sequence[str]) -> Iterable[Metric]:
@@ -80,6 +91,15 @@ def policy_families(figures: PolicyFigures, centers: Sequence[str]) -> Iterable[
     yield _gauge(catalogue.SHADOW_REGRET, figures.shadow_regret_ms / 1e3)
     yield _counter(catalogue.LOG_RECORDS, figures.log_records)
     yield _counter(catalogue.LOG_DROPPED, figures.log_dropped)
+    recorded = figures.recorded
+    spans = CounterMetricFamily(
+        catalogue.TRACE_SPANS.name, catalogue.TRACE_SPANS.help, labels=catalogue.TRACE_SPANS.labels
+    )
+    spans.add_metric(["exported"], recorded.spans_exported)
+    spans.add_metric(["dropped"], recorded.spans_dropped)
+    yield spans
+    yield _counter(catalogue.TRACES_SKIPPED, recorded.traces_skipped)
+    yield _counter(catalogue.ACCESS_LOG_DROPPED, recorded.access_log_dropped)
 
 
 def _accounts(families: Sequence[Family], rows: Sequence[tuple[str, Sums]]) -> Iterable[Metric]:

@@ -186,6 +186,22 @@ LOG_DROPPED = Family(
     "counter",
     "Choices and endings the decision log had no room for, or could not write.",
 )
+TRACE_SPANS = Family(
+    "nearway_trace_spans",
+    "counter",
+    "Spans of traced requests: exported, or dropped because the destination took none.",
+    ("result",),
+)
+TRACES_SKIPPED = Family(
+    "nearway_traces_skipped",
+    "counter",
+    "Requests that were to be traced and were not: too many a second, or too many kept.",
+)
+ACCESS_LOG_DROPPED = Family(
+    "nearway_access_log_dropped",
+    "counter",
+    "Lines the access log had no room for, or could not write.",
+)
 WORKERS = Family(
     "nearway_workers", "gauge", "Worker processes that serve; where there are several."
 )
@@ -227,6 +243,9 @@ CATALOGUE: tuple[Family, ...] = (
     SHADOW_REGRET,
     LOG_RECORDS,
     LOG_DROPPED,
+    TRACE_SPANS,
+    TRACES_SKIPPED,
+    ACCESS_LOG_DROPPED,
 )
 
 OF_WORKERS: tuple[Family, ...] = (WORKERS, WORKER_RESTARTS)

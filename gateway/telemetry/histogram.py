@@ -8,14 +8,18 @@ item costs 0.03 us, to a numpy item 0.1; arrays are made when somebody reads.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from prometheus_client.samples import Exemplar
 
 _STEPS = {0.01 * 2 ** (step / 2) for step in range(47)}
 _MARKS = {1.0, 2.0, 5.0, 10.0}
 BOUNDS_MS: tuple[float, ...] = tuple(sorted({round(bound, 6) for bound in _STEPS} | _MARKS))
 """Upper bounds (inclusive) of the buckets; one more bucket holds everything above."""
+
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 
 
 def empty_cells() -> list[int]:
@@ -51,8 +55,14 @@ class Histogram:
         """The sum of all values, ms."""
         return self._sum_ms
 
-    def buckets_s(self) -> list[tuple[str, float]]:
-        """Prometheus buckets: (upper bound in seconds as text, cumulative count)."""
+    def buckets_s(self, exemplars: Mapping[int, Exemplar] | None = None) -> list[Bucket]:
+        """Prometheus buckets: (upper bound in seconds as text, cumulative count), and the exemplar
+        of those that have one.
+        """
         cumulative = np.cumsum(self.counts).tolist()
         bounds = [*(repr(round(bound / 1000.0, 9)) for bound in BOUNDS_MS), "+Inf"]
-        return [(bound, float(count)) for bound, count in zip(bounds, cumulative, strict=True)]
+        buckets: list[Bucket] = list(zip(bounds, map(float, cumulative), strict=True))
+        for place, exemplar in (exemplars or {}).items():
+            bound, count = buckets[place][:2]
+            buckets[place] = (bound, count, exemplar)
+        return buckets

@@ -9,7 +9,8 @@ and only the first ``MODELS_MAX`` models do; all others are counted as ``other``
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -19,14 +20,19 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from gateway.telemetry import catalogue
 from gateway.telemetry.accountability import PolicyFigures, policy_families
 from gateway.telemetry.answers import RecentAnswers
+from gateway.telemetry.exemplars import Exemplars
 from gateway.telemetry.histogram import BOUNDS_MS, Histogram, empty_cells
 
 EXPOSITION_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text"
+OPENMETRICS_CONTENT_TYPE = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
 MODELS_MAX = 1000
 OTHER = "other"
 PART_NAMES = ("gateway", "network", "queue", "service")
@@ -48,6 +54,7 @@ class Metrics:
         "_decision",
         "_degraded",
         "_endings",
+        "_exemplars",
         "_first_token",
         "_former_picks",
         "_hedge_endings",
@@ -91,6 +98,7 @@ class Metrics:
         self._requests: dict[str, dict[int, int]] = {OTHER: {}}
         self._cells = [empty_cells() for _ in (*PART_NAMES, "in all")]
         self._sums_ms = [0.0] * len(PART_NAMES)
+        self._exemplars = Exemplars(len(self._cells))
         self._decision = Histogram()
         self._first_token = Histogram()
         self._next_tokens = Histogram()
@@ -203,6 +211,10 @@ class Metrics:
         sums_ms[2] += queue_ms
         sums_ms[3] += service_ms
 
+    def traced(self, trace_id: int, parts_ms: tuple[float, float, float, float]) -> None:
+        """An answer that was counted is part of a trace: an example of its buckets."""
+        self._exemplars.note(trace_id, (*parts_ms, sum(parts_ms)))
+
     def refused(self, model: str, code: int) -> None:
         """A request ended in any other way than ``answered`` tells; ``code`` is its status."""
         self._count(model, code)
@@ -233,9 +245,14 @@ class Metrics:
         yield requests
         *parts, duration = self._cells
         whole = Histogram(duration, sum(self._sums_ms))
-        yield _histogram(catalogue.DURATION, {"": whole})
+        examples = [self._exemplars.of(series) for series in range(len(self._cells))]
+        yield _histogram(catalogue.DURATION, {"": whole}, {"": examples[-1]})
         by_name = map(Histogram, parts, self._sums_ms)
-        yield _histogram(catalogue.PARTS, dict(zip(PART_NAMES, by_name, strict=True)))
+        yield _histogram(
+            catalogue.PARTS,
+            dict(zip(PART_NAMES, by_name, strict=True)),
+            dict(zip(PART_NAMES, examples, strict=False)),
+        )
         yield _histogram(catalogue.FIRST_TOKEN, {"": self._first_token})
         yield _histogram(catalogue.NEXT_TOKENS, {"": self._next_tokens})
         yield _gauge(catalogue.IN_FLIGHT, self.in_flight)
@@ -282,11 +299,16 @@ def _counter(family: catalogue.Family, value: int | None = None) -> CounterMetri
     return CounterMetricFamily(family.name, family.help, value=value)
 
 
-def _histogram(family: catalogue.Family, series: dict[str, Histogram]) -> HistogramMetricFamily:
+def _histogram(
+    family: catalogue.Family,
+    series: dict[str, Histogram],
+    examples: Mapping[str, Mapping[int, Exemplar]] = MappingProxyType({}),
+) -> HistogramMetricFamily:
     exposed = HistogramMetricFamily(family.name, family.help, labels=family.labels)
     for label, histogram in series.items():
         labels = [label] if family.labels else []
-        exposed.add_metric(labels, histogram.buckets_s(), histogram.sum_ms / 1000.0)
+        buckets = histogram.buckets_s(examples.get(label))
+        exposed.add_metric(labels, buckets, histogram.sum_ms / 1000.0)
     return exposed
 
 
@@ -313,6 +335,6 @@ class Exposition:
         self._registry.register(_Reader(metrics))
         ProcessCollector(registry=self._registry)
 
-    def text(self) -> bytes:
-        """Prometheus text format, version 0.0.4."""
-        return generate_latest(self._registry)
+    def text(self, *, openmetrics: bool = False) -> bytes:
+        """Prometheus text format, version 0.0.4, or OpenMetrics, which has exemplars."""
+        return (openmetrics_text if openmetrics else generate_latest)(self._registry)

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -22,9 +23,11 @@ from typing import Any
 
 import pytest
 from gateway_models import repository
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway.config.fleet_file import load_fleet
 from gateway.config.fleet_writing import fleet_toml
+from gateway.telemetry import CATALOGUE
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
@@ -307,6 +310,32 @@ def test_who_was_turned_away_is_in_the_access_log(traced: Traced, lane: str) -> 
     _, line = logged(traced, f"away-{lane}")
     assert (line["status"], line["reason"], line["model"]) == (400, "invalid_request", MODEL)
     assert "attempts" not in line
+
+
+def test_the_exposition_is_the_catalogue_and_leads_from_a_latency_to_its_trace(
+    traced: Traced, receiver: Receiver
+) -> None:
+    traced.only(traced.framed)
+    trace = ask_traced(traced, receiver)
+    request = urllib.request.Request(
+        f"{traced.gateway.url}/metrics", headers={"accept": "application/openmetrics-text"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.headers["content-type"].startswith("application/openmetrics-text")
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    ours = {(one.name, one.type) for one in families if one.name.startswith("nearway_")}
+    assert ours == {(family.name, family.kind) for family in CATALOGUE}
+    led = {
+        (sample.name, sample.labels.get("part", ""))
+        for family in families
+        for sample in family.samples
+        if sample.exemplar is not None and sample.exemplar.labels == {"trace_id": trace}
+    }
+    parts = ("gateway", "network", "queue", "service")
+    assert led == {
+        ("nearway_request_duration_seconds_bucket", ""),
+        *(("nearway_request_part_seconds_bucket", part) for part in parts),
+    }
 
 
 def test_predicted_stands_beside_measured(traced: Traced) -> None:

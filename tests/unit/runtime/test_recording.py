@@ -12,6 +12,7 @@ from gateway.api import ConfigError
 from gateway.config.settings import Telemetry
 from gateway.runtime import recording
 from gateway.runtime.recording import Recording, epoch_of, recording_of
+from gateway.telemetry import Recorded
 from gateway.telemetry.request_record import RequestRecord
 
 NAMES: dict[str, Any] = {"centers": ["a"], "origins": ["Wuhu"]}
@@ -93,6 +94,7 @@ async def test_a_disk_that_is_full_costs_lines_and_nothing_else(
     await made.stop()
     told = [each for each in caplog.records if each.name == "nearway.access_log"]
     assert len(told) == 1
+    assert made.figures() == Recorded(access_log_dropped=2)
 
 
 async def test_spans_and_lines_of_one_request_bear_the_same_trace(tmp_path: Path) -> None:
@@ -106,6 +108,7 @@ async def test_spans_and_lines_of_one_request_bear_the_same_trace(tmp_path: Path
     record.trace = made.tracer.begin("")
     made.recorder.ended(record)
     await made.stop()
+    assert made.figures() == Recorded(spans_exported=1)
     (span,), (line,) = lines(spans), lines(log)
     assert span["context"]["trace_id"] == f"0x{line['trace_id']}"
     assert span["resource"]["attributes"]["service.name"] == "nearway-gateway"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.telemetry import Exposition, Metrics, PolicyFigures
+from gateway.telemetry import Exposition, Metrics, PolicyFigures, Recorded
 
 
 @dataclass
@@ -47,6 +47,7 @@ def test_doubt_and_shadow_and_log() -> None:
         shadow_regret_ms=-4.0,
         log_records=100,
         log_dropped=1,
+        recorded=Recorded(20, 3, 4, 5),
     )
     found = told(metrics)
     assert found["nearway_prediction_error_share"] == 1.5
@@ -58,3 +59,7 @@ def test_doubt_and_shadow_and_log() -> None:
     assert found["nearway_shadow_predicted_regret_seconds"] == -0.004
     assert found["nearway_decision_log_records_total"] == 100
     assert found["nearway_decision_log_dropped_total"] == 1
+    assert found['nearway_trace_spans_total{result="exported"}'] == 20
+    assert found['nearway_trace_spans_total{result="dropped"}'] == 3
+    assert found["nearway_traces_skipped_total"] == 4
+    assert found["nearway_access_log_dropped_total"] == 5

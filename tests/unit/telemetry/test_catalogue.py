@@ -36,3 +36,16 @@ def test_names_follow_prometheus() -> None:
         assert family.help.endswith(".")
         if family.kind == "histogram":
             assert family.name.endswith("_seconds")
+
+
+def test_no_metric_is_made_but_from_the_catalogue() -> None:
+    """The one name a metric may have is that of a family: no literal stands where one is made."""
+    made = re.compile(r"(?:\w*MetricFamily|\bCounter|\bGauge|\bSummary)\(\s*([^,)]+)")
+    found = {
+        argument
+        for path in (DOC.parents[1] / "gateway").rglob("*.py")
+        if "prometheus_client" in (text := path.read_text(encoding="utf-8"))
+        for argument in made.findall(text)
+    }
+    assert found
+    assert [one for one in found if not one.endswith(".name")] == []
