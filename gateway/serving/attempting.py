@@ -26,7 +26,7 @@ from gateway.api import CenterFailed, Decision, NearwayError, Report, RequestErr
 from gateway.api.outcome import Ending
 from gateway.centers.port import Event, Failed, Whole
 from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
-from gateway.routing.hedging import LAST_QUANTILE, OUTRUN
+from gateway.routing.hedging import OUTRUN
 from gateway.serving.arrival import Arrival, Collaborators, TextArrival
 from gateway.serving.hedges import hedge_of
 from gateway.serving.text_outcome import until_first_token
@@ -202,12 +202,15 @@ class Attempting(ABC):
 
     def _look_at_hedge(self, this: Try, due_s: float, now: float) -> bool:
         """The try may be slower than nearly all. True: it is looked at again by itself."""
-        with_, quantile = self._with, this.hedge_at
-        hedge_s = inf
-        if this.heard_s == this.started_s and self._tries < with_.attempts.max:
-            quantile_ms = with_.router.quantile_ms(this.decision, quantile)
-            hedge_s = this.started_s + with_.hedging.delay_ms(quantile, quantile_ms) * 1e-3
-        if hedge_s >= due_s:
+        with_, hedging, quantile = self._with, self._with.hedging, this.hedge_at
+        quantile_ms = with_.router.quantile_ms
+        delay_ms = late_ms = quantile_ms(this.decision, hedging.late)
+        if quantile < hedging.late:
+            delay_ms = hedging.delay_ms(quantile_ms(this.decision, quantile), late_ms)
+        late = delay_ms >= late_ms
+        hedge_s = this.started_s + delay_ms * 1e-3
+        heard = this.heard_s != this.started_s
+        if heard or self._tries >= with_.attempts.max or hedge_s >= due_s:
             this.hedge_at = 0.0
             return False
         if now < hedge_s:
@@ -217,9 +220,9 @@ class Attempting(ABC):
             this.hedge_late_once = True
             self._wait_until(this, now)  # what lies there unread is read before
             return True
-        decision = hedge_of(with_, this, self._arrival.deadline_s, now)
-        if decision is None and quantile < LAST_QUANTILE:
-            this.hedge_at = LAST_QUANTILE
+        decision = hedge_of(with_, this, self._arrival.deadline_s, now, late=late)
+        if decision is None and not late:
+            this.hedge_at = hedging.late
             return self._look_at_hedge(this, due_s, now)
         this.hedge_at = 0.0
         if decision is not None:

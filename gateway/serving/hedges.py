@@ -8,10 +8,13 @@ from gateway.serving.arrival import Collaborators
 from gateway.serving.tries import Try
 
 
-def hedge_of(with_: Collaborators, this: Try, deadline_s: float, now: float) -> Decision | None:
+def hedge_of(
+    with_: Collaborators, this: Try, deadline_s: float, now: float, *, late: bool
+) -> Decision | None:
     """Where a second copy goes; None: nobody has a slot to spare, it cannot help, or nobody pays.
 
-    The budget is asked last, so what it refuses would have been sent.
+    ``late``: this is the late look. The budget is asked last, so what it refuses would have been
+    sent.
     """
     router = with_.router
     try:
@@ -23,7 +26,8 @@ def hedge_of(with_: Collaborators, this: Try, deadline_s: float, now: float) -> 
         decision.predicted_ms,
         (deadline_s - now) * 1e3,
         router.quantile_ms(this.decision, LAST_QUANTILE),
+        late=late,
     )
-    if helps and with_.hedging.take(with_.metrics.requests_begun):
+    if helps and with_.hedging.take(with_.metrics.requests_begun, late=late):
         return decision
     return None

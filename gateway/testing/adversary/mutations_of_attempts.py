@@ -133,7 +133,7 @@ def _late(original: Any) -> Any:
 
 
 def _every_time(_original: Any) -> Any:
-    def hedge_of(with_: Any, this: Any, _deadline_s: float, now: float) -> Any:
+    def hedge_of(with_: Any, this: Any, _deadline_s: float, now: float, **_looks: Any) -> Any:
         try:
             return with_.router.elsewhere(this.decision, now)
         except Exception:  # noqa: BLE001  # a planted bug is not to fall over others

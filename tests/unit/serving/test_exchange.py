@@ -798,15 +798,40 @@ def test_without_a_free_slot_elsewhere_there_is_no_copy(make_world: Any) -> None
     assert not world.ports[1].started
 
 
-def test_a_copy_that_could_not_be_back_in_time_is_not_sent_before_all_hope_is_gone(
+def earns_many(world: Any) -> Any:
+    """So many requests that early copies are paid for too."""
+    for _ in range(1000):
+        world.metrics.decided(0, 0.1, 1)
+    return world
+
+
+def test_a_copy_that_would_be_back_after_nearly_all_is_sent_when_all_hope_is_gone(
     make_world: Any,
 ) -> None:
-    world = slow_world(make_world)
-    world.router.quantiles = {0.95: 8.0, 0.99: 20.0, 0.999: 9.0}
+    world = earns_many(slow_world(make_world, hedge_share=0.02))
+    world.router.quantiles = {0.95: 8.0, 0.99: 11.0, 0.999: 12.0}
     begun(world)
-    world.clock.advance(0.0085)
-    assert not world.ports[1].started  # most are back after 9 ms, a copy would take until 13
-    world.clock.advance(0.002)
+    world.clock.advance(0.0095)
+    assert not world.ports[1].started  # nearly all are back after 12 ms, a copy would take until 13
+    world.clock.advance(0.003)
+    assert world.ports[1].started  # one in a hundred is as slow by itself
+
+
+def test_a_copy_that_would_be_back_before_nearly_all_is_sent_early(make_world: Any) -> None:
+    world = earns_many(slow_world(make_world, hedge_share=0.02))
+    begun(world)
+    world.clock.advance(0.0095)
+    assert world.ports[1].started
+
+
+def test_an_early_copy_nobody_pays_for_is_asked_for_again_late(make_world: Any) -> None:
+    world = slow_world(make_world, hedge_share=0.02)
+    for _ in range(150):  # earns three copies: too few for an early one
+        world.metrics.decided(0, 0.1, 1)
+    begun(world)
+    world.clock.advance(0.012)
+    assert not world.ports[1].started
+    world.clock.advance(0.010)
     assert world.ports[1].started
 
 
