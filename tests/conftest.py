@@ -20,11 +20,12 @@ START_WITHIN_S = 60.0
 
 @dataclass
 class Served:
-    """A running gateway: its two doors, and the admin calls tests make."""
+    """A running gateway: its doors, and the admin calls tests make. ``grpc``: empty for none."""
 
     url: str
     admin_url: str
     process: subprocess.Popen[bytes]
+    grpc: str = ""
 
     @property
     def address(self) -> str:
@@ -80,7 +81,7 @@ def running(folder: Path, *flags: str) -> Iterator[Served]:
                 raise AssertionError((folder / "stderr.log").read_text())
             time.sleep(0.05)
         said = json.loads(announce.read_text())
-        yield Served(said["url"], said["admin_url"], process)
+        yield Served(said["url"], said["admin_url"], process, said.get("grpc", ""))
     finally:
         process.terminate()
         try:

@@ -7,6 +7,7 @@ the same user could. Nothing here asserts a time; the long form with rates stand
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,9 @@ MODEL = "grid-load"
 BODY = (repository() / MODEL / "example.json").read_bytes()
 HEADERS = {"content-type": "application/json", "x-nearway-origin": "Hohhot"}
 WORKERS = 2
+GRPC = ("--grpc-port", "0") if find_spec("grpc") else ()
+"""A gRPC door beside, where that is installed."""
+without_grpc = pytest.mark.skipif(not GRPC, reason="the extra grpc is not installed")
 
 
 def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
@@ -112,6 +117,74 @@ class Load:
         until(lambda: self.seen[200] >= wanted)
 
 
+class GrpcClient:
+    """One connection to the gRPC door."""
+
+    def __init__(self, gateway: Any) -> None:
+        import grpc
+
+        from gateway.serving.grpc_door.messages import SERVICE, ModelInferRequest
+
+        self._failed = grpc.RpcError
+        options = [("grpc.use_local_subchannel_pool", 1)]  # or channels would share a connection
+        self._channel = grpc.insecure_channel(gateway.grpc, options)
+        self._infer = self._channel.unary_unary(f"/{SERVICE}/ModelInfer")
+        request = ModelInferRequest(model_name=MODEL)
+        for told in json.loads(BODY)["inputs"]:
+            fields = {name: told[name] for name in ("name", "datatype", "shape")}
+            values = np.asarray(told["data"], np.float32).ravel().tolist()
+            request.inputs.add(**fields).contents.fp32_contents.extend(values)
+        self._request = request.SerializeToString()
+
+    def __enter__(self) -> GrpcClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def ask(self) -> int | str:
+        """200, or the name of another status."""
+        try:
+            self._infer(self._request, timeout=30)
+        except self._failed as error:
+            return str(error.code().name)
+        return 200
+
+
+class GrpcLoad:
+    """The same as ``Load`` over gRPC; without the extra it does nothing."""
+
+    def __init__(self, gateway: Any, clients: int) -> None:
+        self.seen: Counter[Any] = Counter()
+        self._gateway = gateway
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        count = clients if GRPC else 0
+        self._threads = [threading.Thread(target=self._go_on) for _ in range(count)]
+
+    def __enter__(self) -> GrpcLoad:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _go_on(self) -> None:
+        with GrpcClient(self._gateway) as client:
+            while not self._stop.wait(0.002):
+                seen = client.ask()
+                with self._lock:
+                    self.seen[seen] += 1
+
+    def more(self, answers: int) -> None:
+        """Wait for so many more answers."""
+        wanted = self.seen[200] + answers
+        until(lambda: not self._threads or self.seen[200] >= wanted)
+
+
 def pids(gateway: Any) -> dict[str, int]:
     found: dict[str, int] = gateway.admin("GET", "/state")["supervisor"]["processes"]
     return found
@@ -123,7 +196,7 @@ def all_at_rest(table: SharedTable) -> bool:
 
 @pytest.fixture(scope="module")
 def two(start_gateway: Callable[..., Any]) -> Iterator[Any]:
-    with start_gateway("--workers", str(WORKERS)) as gateway:
+    with start_gateway("--workers", str(WORKERS), *GRPC) as gateway:
         yield gateway
 
 
@@ -137,6 +210,21 @@ def test_every_worker_serves_and_figures_are_their_sum(two: Any) -> None:
     assert min(answers) > 0  # 60 connections all to one worker: once in 2^59
     assert sum(answers) == state["prediction"]["by_model"][MODEL]["answers"]
     assert sum(row["answers"] for row in two.admin("GET", "/fleet")["centers"]) >= 60
+
+
+@without_grpc
+def test_every_worker_has_a_grpc_door_on_the_one_port(two: Any) -> None:
+    def answers() -> list[int]:
+        workers = two.admin("GET", "/state")["workers"]
+        return [w["prediction"]["by_model"].get(MODEL, {"answers": 0})["answers"] for w in workers]
+
+    before = answers()
+    for _ in range(40):
+        with GrpcClient(two) as client:
+            assert client.ask() == 200
+    gained = [after - was for after, was in zip(answers(), before, strict=True)]
+    assert sum(gained) == 40
+    assert min(gained) > 0  # 40 connections all to one worker: once in 2^39
 
 
 @pytest.mark.parametrize("door", ["url", "admin_url"])
@@ -252,12 +340,13 @@ def test_a_new_config_is_taken_over_without_a_lost_request(
 ) -> None:
     config = tmp_path / "nearway.toml"
     config.write_text("[server]\nworkers = 2\ndrain_s = 2.0\n")
-    with start_gateway("--config", str(config)) as gateway:
+    with start_gateway("--config", str(config), *GRPC) as gateway:
         before = pids(gateway)
         region = region_of(ask(gateway)[1])
         gateway.admin("POST", "/drain", {"center": region, "draining": True})
-        with Load(gateway, clients=6) as load:
+        with Load(gateway, clients=6) as load, GrpcLoad(gateway, clients=4) as grpc_load:
             load.more(50)
+            grpc_load.more(20)
             config.write_text('[server]\nworkers = "many"\n')
             gateway.process.send_signal(signal.SIGHUP)
             load.more(200)
@@ -269,7 +358,10 @@ def test_a_new_config_is_taken_over_without_a_lost_request(
             until(lambda: not set(pids(gateway).values()) & set(before.values()))
             until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before.values()))
             load.more(50)
+            grpc_load.more(20)
         assert set(load.seen) == {200}, load.seen
+        # A call that comes while its connection is told to end: one a connection and worker.
+        assert sum(grpc_load.seen.values()) - grpc_load.seen[200] <= 4 * WORKERS, grpc_load.seen
         assert gateway.admin("GET", "/state")["policy"] == "nearest"
         assert region_of(ask(gateway)[1]) != region  # what was drained stays drained
 

@@ -23,6 +23,7 @@ from gateway.serving.front import Front
 from gateway.serving.grpc_door.guarding import guarded, guarded_stream
 from gateway.serving.grpc_door.health import HealthService
 from gateway.serving.grpc_door.infer import Infer
+from gateway.serving.grpc_door.listeners import close_listeners
 from gateway.serving.grpc_door.messages import SERVICE, ModelInferRequest, message
 from gateway.serving.grpc_door.places import Places
 from gateway.serving.grpc_door.questions import Questions
@@ -34,6 +35,8 @@ from gateway.serving.grpc_door.stream import StreamInfer
 PING_EVERY_MS: Final = 30_000
 PING_TIMEOUT_MS: Final = 10_000
 PINGED_EVERY_MS_MIN: Final = 5_000
+OTHERS_CLOSE_S: Final = 0.1
+"""Several that end together have closed their sockets within so long."""
 MESSAGE_ROOM_BYTES: Final = 64 * 1024
 """A message's names and shapes, beside the tensors that ``server.body_bytes_max`` bounds."""
 
@@ -44,6 +47,8 @@ class GrpcDoor:
     def __init__(self, front: Front, loop: asyncio.AbstractEventLoop, *, reuse_port: bool) -> None:
         """``reuse_port``: other processes listen on the same port."""
         server = front.settings.server
+        self._shared = reuse_port
+        self._port = 0
         self._serving = Serving(front, loop)
         self._pool = ThreadPoolExecutor(server.grpc_calls_max, thread_name_prefix="grpc")
         self._server = grpc.server(
@@ -66,10 +71,16 @@ class GrpcDoor:
         if not bound:
             raise OSError(None, "the address cannot be had")
         self._server.start()
+        self._port = bound
         return _address(host, bound)
 
     async def close(self, within_s: float) -> None:
-        """Accept no more; what is under way may end within so long, the rest is cancelled."""
+        """Accept no more; what is under way may end within so long, the rest is cancelled.
+
+        Where others listen on the port, clients are told to go when only these can be found.
+        """
+        if self._shared and self._port and close_listeners(self._port):
+            await asyncio.sleep(OTHERS_CLOSE_S)
         stopped = self._server.stop(within_s)
         await asyncio.to_thread(stopped.wait, within_s + 1.0)
         for task in tuple(self._serving.tasks):

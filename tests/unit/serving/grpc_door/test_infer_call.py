@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +15,9 @@ from gateway.centers.port import Answered, Chunk, Head
 from gateway.serving.grpc_door.infer_call import Asked, InferCall
 from gateway.serving.grpc_door.invocation import CallHeaders
 from gateway.serving.grpc_door.serving import Serving
+from gateway.serving.recording import Recorder
+from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.tracer import Tracer
 
 HEAD = b'{"model_name":"mlp","outputs":[]}'
 
@@ -179,6 +184,32 @@ async def test_who_is_not_trusted_says_nothing_of_origin_and_tenant(make_front: 
     trusted, other = (decision.query for decision in front.router.committed)
     assert (trusted.vantage, trusted.tenant) == (1, "t")
     assert (other.vantage, other.tenant) == (0, "anonymous")
+
+
+async def test_a_traced_call_is_recorded_in_its_clients_trace(make_front: Any) -> None:
+    front = make_front(telemetry={"traces": "spans"})
+    tracer = Tracer(front.clock, Random(1), share=0.0, per_s_max=1e9)
+    recorder = Recorder(tracer, None, tuple, front.clock)
+    front.collaborators = replace(front.collaborators, recorder=recorder)
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    metadata = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    begun(front, metadata=metadata, peer="127.0.0.1")[0].cancel()
+    begun(front, metadata=metadata, peer="10.9.9.9")[0].cancel()
+    assert trace in front.ports[0].started[0].attempt.traceparent
+    (record,) = tracer.take()
+    assert record.trace is not None
+    assert f"{record.trace.trace_id:032x}" == trace
+    assert record.status == 499
+
+
+async def test_who_was_turned_away_is_logged(make_front: Any) -> None:
+    front = make_front()
+    access_log = AccessLog(Random(1), share=1.0)
+    front.recorder = Recorder(None, access_log, tuple, front.clock)
+    begun(front, metadata={"x-request-timeout-ms": "soon"})
+    (line,) = access_log.take()
+    assert (line.request_id, line.model) == ("r-1", "mlp")
+    assert (line.status, line.reason) == (400, "invalid_request")
 
 
 async def test_a_streams_report_ends_it(make_front: Any) -> None:
