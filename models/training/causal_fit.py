@@ -9,6 +9,7 @@ from there, to the same weights.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ from fit import shortened
 from torch import nn
 
 READ_WEIGHT = 0.1
+LENGTH_STEP = 16
+"""Of batches: every new shape costs the matrix products a plan, and memory that stays."""
 AXES = {
     "input_ids": {0: "batch", 1: "new"},
     "length": {0: "batch"},
@@ -69,7 +72,8 @@ def fit(
     network.train()
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
     first, done = _resumed(parts)
-    total, started_s = 0.0, time.monotonic()
+    said_since: list[float] = []
+    started_s = time.monotonic()
     for number in itertools.count(first):
         checkpoints.save(lambda: _reached(parts, number, done))  # noqa: B023  called at once
         if done == steps:
@@ -88,12 +92,14 @@ def fit(
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            done, total = done + 1, total + said.item()
+            done += 1
+            said_since.append(said.item())
             if done % report_every == 0:
                 passed_s = time.monotonic() - started_s
-                mean = total / report_every
-                print(f"step {done:6d}  loss {mean:.4f}  {passed_s:.0f} s", flush=True)
-                total = 0.0
+                print(
+                    f"step {done:6d}  loss {np.mean(said_since):.4f}  {passed_s:.0f} s", flush=True
+                )
+                said_since.clear()
             if done == steps:
                 break
     network.eval()
@@ -124,8 +130,8 @@ def _batches(texts: Sequence[Text], batch: int) -> list[list[Text]]:
 
 
 def _padded(texts: Sequence[Text]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids [batch, longest] and the weights of what follows each of them, [batch, longest - 1]."""
-    longest = max(len(text.ids) for text in texts)
+    """Ids [batch, length] and the weights of what follows each of them, [batch, length - 1]."""
+    longest = 1 + LENGTH_STEP * math.ceil(max(len(text.ids) - 1 for text in texts) / LENGTH_STEP)
     ids = np.zeros((len(texts), longest), np.int64)
     weights = np.zeros((len(texts), longest), np.float32)
     for row, text in enumerate(texts):
