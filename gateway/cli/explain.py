@@ -11,9 +11,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from gateway.api import InvalidRequest, Query
+from gateway.cli.bars import legend, stacked
 from gateway.cli.options import (
     AsJson,
     ConfigFile,
@@ -28,6 +31,7 @@ from gateway.runtime.deciding import deciding_from_priors
 from gateway.serving.decisions import explanation_json
 
 ANSWER_WITHIN_S = 5.0
+BAR_CELLS_MIN, BAR_CELLS_MAX = 10, 40
 
 
 def command(
@@ -107,24 +111,13 @@ def _show(document: dict[str, Any], top: int) -> None:
         f"[bold]{query['model']}[/] from [bold]{query['vantage']}[/] "
         f"by policy {document['policy']} ({document['source']})"
     )
-    table = Table(box=None, header_style="bold")
-    for heading in ("", "center", "city", "core"):
-        table.add_column(heading)
-    for scorer in rows[0]["scorers_ms"] if rows else ():
-        table.add_column(f"{scorer} ms", justify="right")
-    table.add_column("sum ms", justify="right")
-    for row in rows[:top]:
-        picked = row["center"] == document["pick"]
-        table.add_row(
-            "→" if picked else "",
-            row["center"],
-            row["city"],
-            "core" if row["core"] else "",
-            *(f"{ms:.2f}" for ms in row["scorers_ms"].values()),
-            f"{row['total_ms']:.2f}",
-            style="bold green" if picked else "",
-        )
-    console.print(table)
+    shown = rows[:top]
+    plain = _table(document, shown)
+    room = console.width - Measurement.get(console, console.options, plain).maximum - 2
+    bars = _bars(shown, min(room, BAR_CELLS_MAX)) if room >= BAR_CELLS_MIN else None
+    console.print(plain if bars is None else _table(document, shown, bars))
+    if bars is not None:
+        console.print(legend({name: name for name in shown[0]["scorers_ms"]}))
     console.print(f"[bold]{document['aloud']}[/]")
     if len(rows) > top:
         console.print(f"… and {len(rows) - top} more (--top {len(rows)} shows all)")
@@ -133,6 +126,43 @@ def _show(document: dict[str, Any], top: int) -> None:
     _show_refused(console, document["refused"])
     for note in document.get("notes", ()):
         console.print(f"[yellow]note[/] {note}")
+
+
+def _table(
+    document: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    bars: Sequence[Text] | None = None,
+) -> Table:
+    table = Table(box=None, header_style="bold")
+    for heading in ("", "center", "city", "core"):
+        table.add_column(heading)
+    for scorer in rows[0]["scorers_ms"] if rows else ():
+        table.add_column(f"{scorer} ms", justify="right")
+    table.add_column("sum ms", justify="right")
+    for place, row in enumerate(rows):
+        picked = row["center"] == document["pick"]
+        table.add_row(
+            "→" if picked else "",
+            row["center"],
+            row["city"],
+            "core" if row["core"] else "",
+            *(f"{ms:.2f}" for ms in row["scorers_ms"].values()),
+            f"{row['total_ms']:.2f}",
+            *(() if bars is None else (bars[place],)),
+            style="bold green" if picked else "",
+        )
+    return table
+
+
+def _bars(rows: Sequence[Mapping[str, Any]], width: int) -> list[Text] | None:
+    """Each row's milliseconds as a bar, the longest ``width`` cells; None of nothing."""
+    longest_ms = max((row["total_ms"] or 0.0 for row in rows), default=0.0)
+    if longest_ms <= 0.0:
+        return None
+    return [
+        stacked({name: ms or 0.0 for name, ms in row["scorers_ms"].items()}, width, longest_ms)
+        for row in rows
+    ]
 
 
 def measured_lines(recent: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -158,7 +158,14 @@ def test_a_decision_says_why(watch: Any, gateway: Any) -> None:
     page.get_by_role("button", name="Refresh").click()
     page.locator("#decisions-table button").first.click()
     page.wait_for_selector("dialog#explain[open] svg rect")
-    assert "network" in page.locator("#explain-body").inner_text()
+    told = page.locator("#explain-body").inner_text()
+    assert "network" in told
+    assert "predicted" in told
+    bars = page.locator("#explain-body svg[role=img]")
+    assert "measured (cn-" in (bars.get_attribute("aria-label") or "")
+    assert bars.locator("rect.network").count() >= 2  # what was measured, and the candidates
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=REPORTS / "decision.png")
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog#explain", state="hidden")
 

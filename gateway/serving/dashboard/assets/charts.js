@@ -3,6 +3,7 @@
 import { svg, note, ms } from "./marks.js";
 
 const PARTS = ["service", "queue", "gateway", "network"];
+const KNOWN = new Set([...PARTS, "risk"]);
 const HEIGHT = 200;
 const LEFT = 48;
 const BOTTOM = 22;
@@ -50,26 +51,30 @@ export function distribution(place, { edges_ms, counts }, target) {
   draw(place, "histogram-title", wide, [...axis(wide, most, y, "answers"), ...bars, ...labels]);
 }
 
-// The stacked cost of each candidate of one decision.
-export function candidates(rows, pick) {
+// The stacked cost of each candidate of one decision, under what was measured where it is known.
+export function candidates(rows, pick, measured) {
+  const bars = rows.slice(0, 10).map((row) => ({ who: `${row.center === pick ? "▸ " : ""}${row.city} (${row.center})`, parts: row.scorers_ms, sum: row.total_ms }));
+  if (measured?.parts_ms) bars.unshift({ who: `measured (${measured.center})`, parts: measured.parts_ms, sum: measured.total_ms });
   const wide = 760;
-  const shown = rows.slice(0, 10);
-  const height = 22 * shown.length + 20;
-  const top = Math.max(0.1, ...shown.map((row) => row.total_ms ?? 0));
   const left = 210;
-  const scale = (wide - left - 60) / top;
-  const parts = shown.flatMap((row, k) => {
+  const scale = (wide - left - 70) / Math.max(0.1, ...bars.map((bar) => bar.sum ?? 0));
+  const marks = bars.flatMap(({ who, parts, sum }, k) => {
     let x = left;
-    const made = Object.entries(row.scorers_ms).map(([name, value]) => {
+    const made = Object.entries(parts).map(([name, value]) => {
       const width = Math.max(0, (value ?? 0) * scale);
-      const rect = svg("rect", { x: x.toFixed(1), y: 22 * k + 4, width: width.toFixed(1), height: 15, class: PARTS.includes(name) ? name : "other" }, [note(`${name} ${ms(value, 2)} ms`)]);
+      const rect = svg("rect", { x: x.toFixed(1), y: 22 * k + 4, width: width.toFixed(1), height: 15, class: part(name) }, [note(`${name} ${ms(value, 2)} ms`)]);
       x += width;
       return rect;
     });
-    const who = row.center === pick ? `▸ ${row.city} (${row.center})` : `${row.city} (${row.center})`;
-    return [svg("text", { x: left - 6, y: 22 * k + 16, "text-anchor": "end" }, [who]), ...made, svg("text", { x: (x + 5).toFixed(1), y: 22 * k + 16 }, [`${ms(row.total_ms, 2)} ms`])];
+    return [svg("text", { x: left - 6, y: 22 * k + 16, "text-anchor": "end" }, [who]), ...made, svg("text", { x: (x + 5).toFixed(1), y: 22 * k + 16 }, [`${ms(sum, 2)} ms`])];
   });
-  return svg("svg", { viewBox: `0 0 ${wide} ${height}`, role: "img", "aria-label": shown.map((row) => `${row.center} ${ms(row.total_ms, 1)} ms`).join(", ") }, parts);
+  const words = bars.map(({ who, parts }) => `${who}: ${Object.entries(parts).map(([name, value]) => `${ms(value, 2)} ${name}`).join(" + ")}`);
+  return svg("svg", { viewBox: `0 0 ${wide} ${22 * bars.length + 8}`, role: "img", "aria-label": words.join("; ") }, marks);
+}
+
+// The class that colours a part: a scorer we do not know is *other*.
+export function part(name) {
+  return KNOWN.has(name) ? name : "other";
 }
 
 // Drawn in the panel's own pixels, so that words have one size everywhere.

@@ -2,7 +2,7 @@
 
 import { element, legend, ms, percent } from "./marks.js";
 import { WorldMap } from "./map.js";
-import { overTime, distribution, candidates } from "./charts.js";
+import { overTime, distribution, candidates, part } from "./charts.js";
 import { CentersTable, origins, plugins, models, table } from "./tables.js";
 import { ask, complain } from "./admin.js";
 
@@ -88,20 +88,37 @@ function events(told) {
 async function decisions() {
   const told = await ask("/decisions");
   at("decisions-note").textContent = `One in ${told.one_in} is kept whole; open one to see why.`;
-  table(at("decisions-table"), ["Ago", "Origin", "Model", "Center", "Predicted", ""], told.decisions.slice(0, 50).map((one) => [
-    `${ms(one.seconds_ago, 0)} s`, one.table.query.vantage, one.table.query.model, one.decision.center, `${ms(one.decision.predicted_ms, 2)} ms`,
+  table(at("decisions-table"), ["Ago", "Origin", "Model", "Center", "Predicted", "Measured", ""], told.decisions.slice(0, 50).map((one) => [
+    `${ms(one.seconds_ago, 0)} s`, one.table.query.vantage, one.table.query.model, one.decision.center, `${ms(one.decision.predicted_ms, 2)} ms`, took(one.measured),
     element("button", { type: "button", onclick: () => explain(one), "aria-label": `explain request ${one.request_id}` }, ["Why"]),
   ]));
+}
+
+// What the attempt took, to be held against the prediction: without the gateway's own part.
+function took(measured) {
+  return measured?.parts_ms ? `${ms(measured.total_ms - measured.parts_ms.gateway, 2)} ms` : "–";
+}
+
+function came(measured) {
+  if (!measured) return "What came of it is not known.";
+  const who = measured.center ?? "nobody";
+  if (!measured.parts_ms) return `Answered by ${who}${measured.reason ? ` (${measured.reason})` : ""}.`;
+  const late = measured.late_ms;
+  const than = late === undefined || late === null ? `, by ${who}` : late > 0 ? `, ${ms(late, 2)} ms longer than predicted` : `, ${ms(-late, 2)} ms sooner than predicted`;
+  return `It took ${ms(measured.total_ms, 2)} ms, ${ms(measured.parts_ms.gateway, 2)} of them in the gateway${than}.`;
 }
 
 function explain(one) {
   const { aloud, rows, refused: out, notes } = one.table;
   const refused = out.map((row) => `${row.center}: ${row.refused_by.join(", ")}`);
-  const actual = one.actual_ms === undefined || one.actual_ms === null ? "" : ` It took ${ms(one.actual_ms, 2)} ms.`;
+  const parts = element("p", { class: "legend" });
+  const names = new Set([...Object.keys(rows[0]?.scorers_ms ?? {}), ...Object.keys(one.measured?.parts_ms ?? {})]);
+  legend(parts, [...names].map((name) => [part(name), name === "risk" ? "risk (margin)" : name]));
   at("explain-title").textContent = `Request ${one.request_id}`;
   at("explain-body").replaceChildren(
-    element("p", {}, [`${aloud}.${actual}`]),
-    candidates(rows, one.decision.center),
+    element("p", {}, [`${aloud}. ${came(one.measured)}`]),
+    candidates(rows, one.decision.center, one.measured),
+    parts,
     element("p", { class: "quiet" }, [refused.length ? `Not eligible: ${refused.slice(0, 20).join("; ")}${refused.length > 20 ? " …" : ""}` : "Every center was eligible."]),
     ...notes.map((words) => element("p", { class: "quiet" }, [words])),
   );
