@@ -41,7 +41,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_the_index_names_every_page() -> None:
     named = {(DOCS / link.partition("#")[0]).resolve() for link in links(DOCS / "README.md")}
     pages = {page for page in DOCS.glob("*.md") if page.name != "README.md"}
-    pages |= {page for page in DOCS.glob("*/README.md")}
+    pages |= set(DOCS.glob("*/README.md"))
     assert sorted(page.name for page in pages - named) == []
 
 
