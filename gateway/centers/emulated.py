@@ -21,6 +21,7 @@ from gateway.centers.language.ways import EmulatedWay
 from gateway.centers.load_meter import LoadMeter
 from gateway.centers.port import Attempt, Call, OnEvent, OnReport
 from gateway.centers.resident_models import ResidentModels
+from gateway.centers.served_model import ServedModel
 from gateway.centers.shared_engine import SharedEngine
 from gateway.centers.visit import Visit
 from gateway.centers.waiting import slots_kept
@@ -55,12 +56,16 @@ class EmulatedCenter(ResidentModels):
         self.waiting: deque[Visit] = deque()
         self.waiting_c: deque[Visit] = deque()
         self.kept_slots = slots_kept(center.slots)
-        self.meter = LoadMeter(line.now())
+        self.meter, self.meter_c = LoadMeter(line.now()), LoadMeter(line.now())
         self._serving_queue = False
 
     def moved(self, row: int, network: EmulatedNetwork, faults: Faults) -> None:
         """It stands in another row from now on, among paths and faults by those rows."""
         self.row, self.network, self.faults = row, network, faults
+
+    def meter_of(self, served: ServedModel) -> LoadMeter:
+        """Of class C nothing is reported but that its runs take slots: nobody waits for it."""
+        return self.meter_c if served.class_c else self.meter
 
     # ---- requests -------------------------------------------------------------------------
 

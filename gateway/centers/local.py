@@ -77,7 +77,7 @@ class LocalCenter(ResidentModels):
         self.random = random
         self.queue_max = queue_max
         self.free_slots = center.slots
-        self.meter = LoadMeter(line.now())
+        self.meter, self.meter_c = LoadMeter(line.now()), LoadMeter(line.now())
         self.call_soon = call_soon
         self._arrived: list[LocalVisit] = []
         self._waiting = Waiting()
@@ -91,6 +91,10 @@ class LocalCenter(ResidentModels):
     def moved(self, row: int, faults: Faults) -> None:
         """It stands in another row from now on, with faults by those rows."""
         self.row, self.faults = row, faults
+
+    def meter_of(self, served: ServedModel) -> LoadMeter:
+        """Of class C nothing is reported but that its runs take slots: nobody waits for it."""
+        return self.meter_c if served.class_c else self.meter
 
     # ---- requests -------------------------------------------------------------------------
 
@@ -200,7 +204,7 @@ class LocalCenter(ResidentModels):
         model = served.model
         model.used_s = ready_s
         work_ms = max(1e-6, model.run_ms * self.center.speed_factor)
-        meter, rows_max = self.meter, served.rows_max
+        meter, rows_max = self.meter_of(served), served.rows_max
         line, taken = (self._waiting_c, self._kept) if served.class_c else (self._waiting, 0)
         members: list[LocalVisit] = []
         rows, soonest_s, full_s = 0, FOREVER_S, ready_s + served.runs_s(rows_max)

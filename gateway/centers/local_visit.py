@@ -80,7 +80,7 @@ class LocalVisit:
     def leave(self) -> None:
         """No longer this center's work."""
         if self.work_ms:
-            self.center.meter.left(self.work_ms)
+            self.center.meter_of(self.served).left(self.work_ms)
             self.work_ms = 0.0
             self.served.model.under_way -= 1
 
@@ -210,7 +210,7 @@ class Run:
             work_ms += visit.work_ms
             visit.work_ms = 0.0
         first = leaving[0][0]
-        meter, count = center.meter, len(leaving)
+        meter, count = center.meter_of(first.served), len(leaving)
         meter.left(work_ms, count)
         first.served.model.under_way -= count
         meter.answered(now, first.found, (now - first.arrived_s - first.load_s) * 1e3, count)

@@ -132,7 +132,7 @@ class Visit:
         model.used_s = self.ready_s
         model.under_way += 1
         self.work_ms = max(1e-6, model.run_ms * center.center.speed_factor)
-        self.found = center.meter.entered(self.work_ms)
+        self.found = center.meter_of(self.served).entered(self.work_ms)
         if free_slots > 0:
             self.run()
         else:
@@ -236,7 +236,7 @@ class Visit:
         self._leave()
         now = self.center.line.now()
         own_s = now - self.arrived_s - self.load_s
-        self.center.meter.answered(now, self.found, own_s * 1e3)
+        self.center.meter_of(self.served).answered(now, self.found, own_s * 1e3)
         report = self._report(now)
         self._back(lambda: self._deliver(answer, report))
         self._free_slot()
@@ -258,7 +258,7 @@ class Visit:
     def _leave(self) -> None:
         """No longer this center's work; exactly once."""
         if self.work_ms:
-            self.center.meter.left(self.work_ms)
+            self.center.meter_of(self.served).left(self.work_ms)
             self.work_ms = 0.0
             self.served.model.under_way -= 1
 

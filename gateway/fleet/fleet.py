@@ -21,6 +21,7 @@ import numpy as np
 
 from gateway.api import F32N, BoolN, Decision, Outcome, Report, Table
 from gateway.fleet.cells import cells_of
+from gateway.fleet.class_c import ClassC
 from gateway.fleet.health import (
     OUTRUN,
     REQUEST_FAULTS,
@@ -62,6 +63,8 @@ class Fleet:
         self._network = Network(table, rtt_prior, settings)
         self._service = Service(table, settings)
         self._published = self._service.published
+        self._class_c = ClassC([center.slots for center in table.centers], self._service.set_cold)
+        self._of_class_c = self._class_c.models
         self._hears_again_s = settings.hears_again_s
         self._looked_at = self._service.slow
         self._path_offers = self._network.offers
@@ -127,7 +130,14 @@ class Fleet:
         """
         if not cold_ms and self._service.profile(name, run_ms):
             self.residuals.forget(name)
-        self._service.set_cold(name, centers, cold_ms)
+        if name in self._of_class_c:
+            self._class_c.loads(name, centers, cold_ms)
+        else:
+            self._service.set_cold(name, centers, cold_ms)
+
+    def set_class_c(self, name: str) -> None:
+        """The model's work can wait: at every center its requests wait apart from others'."""
+        self._of_class_c.add(name)
 
     def remove_model(self, name: str) -> None:
         """Forget a model; its requests in flight still end normally."""
@@ -162,7 +172,8 @@ class Fleet:
     @property
     def in_flight(self) -> int:
         """Requests charged and not ended, at all centers."""
-        return sum(self._work.in_flight(center) for center in range(len(self._table)))
+        others = sum(self._work.in_flight(center) for center in range(len(self._table)))
+        return others + self._class_c.in_flight
 
     # ---- per request ----------------------------------------------------------------------
 
@@ -172,7 +183,10 @@ class Fleet:
         query, center = decision.query, decision.center
         cells = self._published.get(query.model)
         decision.charged_ms = charged_ms = cells[center] if cells is not None else 0.0
-        self._work.charge(center, charged_ms)
+        if query.model in self._of_class_c:
+            self._class_c.charge(center, charged_ms)
+        else:
+            self._work.charge(center, charged_ms)
         if self._path_offers:
             self._network.take(query.vantage, center)
         if self._center_offers and self._service.take(center):
@@ -183,7 +197,10 @@ class Fleet:
     def ended(self, outcome: Outcome) -> None:
         """Refund a decision and learn from how it ended; exactly once per charge."""
         center = outcome.center
-        self._work.refund(center, outcome.charged_ms)
+        if outcome.model in self._of_class_c:
+            self._class_c.refund(center, outcome.charged_ms)
+        else:
+            self._work.refund(center, outcome.charged_ms)
         if outcome.ending != "answer":
             self._not_answered(outcome)
             return
@@ -314,7 +331,8 @@ class Fleet:
             self._unjudged(center)
             return
         # A fast error must not make its center look idle: what was predicted stays, fading.
-        self._work.linger(center, outcome.charged_ms)
+        if outcome.model not in self._of_class_c:
+            self._work.linger(center, outcome.charged_ms)
         self._now = now
         if outcome.reason in SILENT and outcome.report is None:
             self._silent(outcome)
@@ -367,6 +385,7 @@ class Fleet:
             "reason": self._why(center, now),
             "since_s": max(0.0, now - it.since),
             "in_flight": self._work.in_flight(center),
+            "in_flight_c": self._class_c.in_flight_at(center),
             "slots": int(self._table.columns["slots"][center]),
             "work_ms": self._work.own_ms(center),
             "foreign_ms": self._work.foreign_ms(center),

@@ -69,7 +69,7 @@ class Generation:
         self.repository = repository
         self.lasting = lasting
         self.faults = self._faults_after(before)
-        self.residents = Residents(deciding.fleet, len(deciding.centers), self._note_smaller)
+        self.residents = Residents(deciding.fleet, len(deciding.centers), self._note_config)
         self.reach = self._ports(before)
         self.residency = Residency(
             self.reach.remote,
@@ -155,14 +155,18 @@ class Generation:
 
     # ---- what it is told -------------------------------------------------------------------
 
-    def _note_smaller(self, model: str) -> None:
-        """The smaller model that one in memory here declares; the gateway's config goes before."""
+    def _note_config(self, model: str) -> None:
+        """What one in memory here declares: its class, and a smaller model, where the gateway's
+        own config names none.
+        """
         try:
-            smaller = self.repository.config(model).smaller
+            config = self.repository.config(model)
         except NotFound:
             return
-        if smaller:
-            self.front.smaller.setdefault(model, smaller)
+        if config.latency_class == "C":
+            self.deciding.fleet.set_class_c(model)
+        if config.smaller:
+            self.front.smaller.setdefault(model, config.smaller)
 
     def _run_ms(self, model: str) -> float:
         """The prior for a model that a remote center has: as measured here, if it was."""

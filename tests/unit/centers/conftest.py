@@ -180,6 +180,7 @@ class LocalSite:
             and load == (0, 0.0, 0)
             and not any(lines)
             and not any(line.count for line in waiting)
+            and (center.meter_c.in_flight, center.meter_c.work_ms) == (0, 0.0)
         )
 
 

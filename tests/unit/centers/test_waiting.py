@@ -41,10 +41,12 @@ def test_class_c_leaves_a_slot_and_the_next_of_another_class_runs_at_once(local_
     site.start(name="a")
     site.turn()
     assert running(site) == [OTHER, OTHER, "blast-furnace"]
+    assert (site.center.meter.in_flight, site.center.meter_c.in_flight) == (1, 4)
     for _ in range(5):
         site.runner.end()
         site.turn()
     assert list(site.heard()) == ["c0", "c1", "a", "c2", "c3"]
+    assert site.heard()["c0"].report.in_flight == 1  # of those that others wait for
     assert all(isinstance(event, Whole) for event in site.heard().values())
     assert site.idle()
 
