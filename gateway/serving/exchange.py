@@ -99,8 +99,8 @@ class Exchange(Attempting):
             self._fail(deadline_error(arrival, ()))
             return
         query = arrival.query
-        table = with_.router.explain(query, now) if with_.decisions.due() else None
         try:
+            table = with_.router.explain(query, now) if with_.decisions.due() else None
             decision = with_.router.decide(query, now)
             if decision.predicted_ms > query.deadline_ms:
                 decision = in_time(with_, arrival, decision, now)
@@ -114,13 +114,17 @@ class Exchange(Attempting):
             self._answer = MeasuredAnswer(self._answer, explained)
         self._start(decision, now)
 
-    def cancel(self) -> None:
-        """The client has gone: nothing is answered, the center is told. Harmless when done."""
+    def cancel(self, status: int = CLIENT_GONE_STATUS) -> None:
+        """The client has gone: nothing is answered, the center is told. Harmless when done.
+
+        ``status`` 500: the client is there, and something nobody foresaw went wrong here.
+        """
         if self._done:
             return
+        reason = "client_gone" if status == CLIENT_GONE_STATUS else "internal"
         while self._try is not None:
-            self._call_back(self._try, "client_gone", self._with.clock())
-        self._finish(CLIENT_GONE_STATUS)
+            self._call_back(self._try, reason, self._with.clock())
+        self._finish(status)
 
     def pause(self) -> None:
         """The client reads slowly: no more chunks for now."""

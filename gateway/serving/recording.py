@@ -23,8 +23,9 @@ from gateway.telemetry.access_log import AccessLog, TurnedAway
 from gateway.telemetry.request_record import AttemptRecord, RequestRecord, Trace
 from gateway.telemetry.tracer import Tracer, traceparent_of
 
-CLIENT_GONE = "client_gone"
 ANSWERED = 200
+GIVEN_UP = {CLIENT_GONE_STATUS: "client_gone", 500: "internal"}
+"""The reasons of exchanges that end without an error of their own, by status."""
 
 
 class Recorder:
@@ -143,8 +144,8 @@ class RecordedExchange(Exchange):
         record.ended_s = self._with.clock()
         record.served = self._arrival.model
         record.status, record.report = status, self.report
-        if status == CLIENT_GONE_STATUS and not record.reason:
-            record.reason = CLIENT_GONE
+        if not record.reason and status in GIVEN_UP:
+            record.reason = GIVEN_UP[status]
         if parts is not None:
             assert self.decision is not None
             record.center = self.decision.center

@@ -27,6 +27,14 @@ from gateway.telemetry.request_record import AttemptRecord, RequestRecord, Trace
 Kind = Literal["server", "client", "internal"]
 Value = str | int | float | bool
 MS_DIGITS = 3
+SERVER_ERROR = 500
+"""OpenTelemetry's convention: what the client did wrong is no error of a server's span."""
+GEN_AI_OPERATIONS = {
+    "chat/completions": "chat",
+    "completions": "text_completion",
+    "embeddings": "embeddings",
+}
+"""By OpenAI's route, the word of OpenTelemetry's conventions for generative AI."""
 
 
 @dataclass(slots=True)
@@ -97,6 +105,9 @@ class SpanMaker:
         if not self.center:
             attributes["nearway.tenant"] = record.tenant
             attributes["nearway.attempts"] = len(record.attempts)
+        if record.route in GEN_AI_OPERATIONS:
+            attributes["gen_ai.operation.name"] = GEN_AI_OPERATIONS[record.route]
+            attributes["gen_ai.request.model"] = record.model
         if record.version:
             attributes["nearway.version"] = record.version
         if record.served and record.served != record.model:
@@ -118,7 +129,7 @@ class SpanMaker:
             record.arrived_s,
             record.ended_s,
             attributes,
-            record.reason,
+            record.reason if record.status >= SERVER_ERROR else "",
             remote=trace.parent_id != 0,
         )
 

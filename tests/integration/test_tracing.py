@@ -41,7 +41,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 MODEL = "blast-furnace"
 BODY = (repository() / MODEL / "example.json").read_bytes()
 WITHIN_S = 60.0
-ERROR = 2
+UNSET, ERROR = 0, 2
 
 
 @dataclass(frozen=True)
@@ -372,6 +372,27 @@ def test_an_error_says_so(traced: Traced, receiver: Receiver) -> None:
         traced.gateway.infer("no-such-model", BODY, "Wuhu", {
             "traceparent": f"00-{trace}-{'1' * 16}-01"})  # fmt: skip
     (span,) = receiver.of(trace, 1)
-    assert span.status == ERROR
-    assert span.attributes["http.response.status_code"] >= 400
-    assert span.attributes["error.type"]
+    assert span.attributes["http.response.status_code"] == 404
+    assert span.attributes["error.type"] == "not_found"
+    assert span.status == UNSET
+
+
+def test_a_center_that_fails_is_an_error_of_its_attempt_alone(
+    traced: Traced, receiver: Receiver
+) -> None:
+    traced.only(traced.here)
+    traced.gateway.admin("POST", "/drain", {"center": traced.framed, "draining": False})
+    fault = {"center": traced.here, "kind": "error", "value": 1.0}
+    traced.gateway.admin("POST", "/faults", fault)
+    try:
+        spans = receiver.of(ask_traced(traced, receiver), 8)
+    finally:
+        traced.gateway.admin("DELETE", f"/faults?center={traced.here}")
+    failed, answered = sorted(
+        (s for s in spans if s.name == "attempt"), key=lambda s: s.attributes["nearway.attempt"]
+    )
+    assert (failed.status, answered.status) == (ERROR, UNSET)
+    assert failed.attributes["nearway.center"] == traced.here
+    assert failed.attributes["error.type"]
+    (center,) = (s for s in spans if s.name == "center")
+    assert center.parent == answered.id

@@ -342,7 +342,7 @@ class Turn:
         if self._exchange is None:
             self._front.refused(self._request_id, self._head.model, 500, INTERNAL)
         else:
-            self._exchange.cancel()
+            self._exchange.cancel(500)
         fields = {"Content-Type": JSON, "Server": SERVER, "x-request-id": self._request_id}
         self._write_whole(500, fields, error_json(message))
 

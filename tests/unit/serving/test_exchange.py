@@ -16,6 +16,7 @@ from gateway.api import (
     DeadlineExceeded,
     InvalidRequest,
     NoCenter,
+    NotFound,
     NotHere,
     Overloaded,
     Report,
@@ -610,6 +611,28 @@ def test_one_decision_in_so_many_is_kept_with_its_table(make_world: Any) -> None
     kept = world.decisions.kept()
     assert len(kept) == 2
     assert kept[0].table.policy == "fake"
+
+
+def test_a_request_that_was_to_be_explained_and_cannot_be_decided_is_refused(
+    make_world: Any,
+) -> None:
+    world = make_world(routing={"explain_every": 1})
+
+    def explain(*_: Any) -> Any:
+        raise NotFound("no such model")
+
+    world.router.explain = explain
+    begun(world)
+    assert world.answer.told == ["fail"]
+    assert isinstance(world.answer.error, NotFound)
+
+
+def test_what_nobody_foresaw_is_counted_as_such(world: Any) -> None:
+    exchange = begun(world)
+    exchange.cancel(500)
+    assert endings(world) == [(0, "cancelled", "internal")]
+    assert world.counted()["nearway_requests_total[('code', '500'), ('model', 'other')]"] == 1
+    assert world.answer.told == []
 
 
 def test_what_came_of_a_kept_decision_is_kept_with_it(make_world: Any) -> None:

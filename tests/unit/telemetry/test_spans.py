@@ -128,6 +128,24 @@ def test_a_request_that_was_refused_is_one_span_with_its_reason() -> None:
     assert span.attributes["http.response.status_code"] == 503
 
 
+def test_what_the_client_did_wrong_is_no_error_of_the_span() -> None:
+    record = a_record()
+    record.attempts, record.parts_ms, record.center = [], None, -1
+    record.status, record.reason = 404, "not_found"
+    (span,) = maker().spans(record)
+    assert span.error == ""
+    assert span.attributes["error.type"] == "not_found"
+
+
+def test_a_text_is_named_by_the_conventions_for_generative_ai() -> None:
+    record = a_record()
+    record.route = "chat/completions"
+    span = maker().spans(record)[0]
+    assert span.name == "chat/completions mlp"
+    assert span.attributes["gen_ai.operation.name"] == "chat"
+    assert span.attributes["gen_ai.request.model"] == "mlp"
+
+
 def test_a_trace_that_begins_here_has_no_parent() -> None:
     record = a_record()
     record.trace = Trace(1, 2, 0)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from gateway.api import CenterDown, CenterFailed
 from gateway.centers.port import Chunk, Head
 from gateway.serving.arrival import TextArrival
+from gateway.serving.recording import Recorder
+from gateway.telemetry.tracer import Tracer
 from gateway.wire.openai_errors import InvalidField
 
 CHAT = {"model": "mlp", "messages": [{"role": "user", "content": "hi"}], "odd": {"a": 1}}
@@ -48,6 +52,24 @@ async def test_policies_see_the_session_and_the_prompt(door: Any, asked: Any) ->
     assert json.loads(first.prompt) == CHAT["messages"]
     assert first.prompt == second.prompt
     assert third.prompt == b""
+
+
+async def test_a_traced_text_goes_to_its_center_with_its_span(door: Any, asked: Any) -> None:
+    client = await door(telemetry={"traces": "spans"})
+    front = client.front
+    tracer = Tracer(front.clock, Random(1), share=0.0, per_s_max=1e9)
+    front.recorder = Recorder(tracer, None, tuple, front.clock)
+    front.collaborators = replace(front.collaborators, recorder=front.recorder)
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    span = f"00-{trace}-00f067aa0ba902b7-01"
+    answered = await asked(client, "chat/completions", CHAT, traceparent=span)
+    assert answered.status == 200
+    attempt = front.ports[0].started[0].attempt
+    assert isinstance(attempt, TextArrival)
+    (record,) = tracer.take()
+    assert record.trace is not None
+    assert attempt.traceparent == f"00-{trace}-{record.attempts[0].span_id:016x}-01"
+    assert (record.route, record.model, record.status) == ("chat/completions", "mlp", 200)
 
 
 async def test_how_long_an_attempt_may_take(door: Any, asked: Any) -> None:
