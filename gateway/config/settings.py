@@ -15,6 +15,8 @@ Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+WebOrigin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s*]+)$")]
+"""``scheme://host`` or ``scheme://host:port``, or * for any."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,6 +41,7 @@ class Server(Section, frozen=True):
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     lane: Literal["hot", "aiohttp"] = "hot"
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    cors_origins: tuple[WebOrigin, ...] = ()
     body_bytes_max: Count = 16 * 1024 * 1024
     head_bytes_max: Count = 16 * 1024
     head_timeout_s: Positive = 10.0

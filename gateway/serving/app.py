@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
+from gateway.serving import cors
 from gateway.serving.aiohttp_lane import note_requests
 from gateway.serving.boundary import SERVER, json_answer, make_boundary, make_expectation
 from gateway.serving.front import Front
@@ -94,15 +96,16 @@ def lasting_public_app(leads: Routes, local: Routes | None = None) -> web.Applic
     paths = sorted({path for _, path, _ in routes})
     app = web.Application(
         client_max_size=front.settings.server.body_bytes_max,
-        middlewares=[note_requests, make_boundary(front.intake, lambda: paths)],
+        middlewares=[note_requests, _preflights(leads), make_boundary(front.intake, lambda: paths)],
     )
 
-    async def close_when_retiring(_request: web.Request, response: web.StreamResponse) -> None:
+    async def finish_head(request: web.Request, response: web.StreamResponse) -> None:
+        cors.tell(request, response, leads.front.settings.server.cors_origins)
         if leads.front.retiring:
             response.force_close()
             response.headers["Connection"] = "close"  # aiohttp wrote the headers before this hook
 
-    app.on_response_prepare.append(close_when_retiring)
+    app.on_response_prepare.append(finish_head)
     expect = make_expectation(front.intake)
     for method, path, handler in routes:
         for variant in (path, f"{path}/"):
@@ -113,6 +116,15 @@ def lasting_public_app(leads: Routes, local: Routes | None = None) -> web.Applic
         if path not in paths:
             app.router.add_route(method, path, _over_unix(handler), expect_handler=expect)
     return app
+
+
+def _preflights(leads: Routes) -> Middleware:
+    @web.middleware
+    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = cors.preflight(request, leads.front.settings.server.cors_origins)
+        return await handler(request) if answer is None else answer
+
+    return answered
 
 
 def _over_unix(handler: Handler) -> Handler:

@@ -20,6 +20,7 @@ from gateway.api import InvalidRequest, NearwayError
 from gateway.config.settings import Settings
 from gateway.serving.answer_head import Asked, asked
 from gateway.serving.intake import Intake, Said
+from gateway.serving.packing import is_packed, wants_packed
 from gateway.serving.strictness import FIELDS_MAX, head_fault, length_fault
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -116,12 +117,21 @@ class HeadReader:
     read says ``traceparent``.
     """
 
-    __slots__ = ("_body_bytes_max", "_head_bytes_max", "_intake", "traceparent", "traces")
+    __slots__ = (
+        "_body_bytes_max",
+        "_elsewhere",
+        "_head_bytes_max",
+        "_intake",
+        "traceparent",
+        "traces",
+    )
 
     def __init__(self, intake: Intake, settings: Settings) -> None:
         self.traces = bool(settings.telemetry.traces)
         self.traceparent = intake.traceparent
         self._intake = intake
+        # An answer to a page of another origin says more than the lane's do.
+        self._elsewhere = (*_ELSEWHERE, "origin") if settings.server.cors_origins else _ELSEWHERE
         self._head_bytes_max = settings.server.head_bytes_max
         self._body_bytes_max = min(BODY_BYTES_MAX, settings.server.body_bytes_max)
 
@@ -141,7 +151,9 @@ class HeadReader:
         path = _INFER.fullmatch(line[2])
         if path is None or line[1] != b"POST":
             return None
-        if any(name in fields.by_name for name in _ELSEWHERE):
+        if any(name in fields.by_name for name in self._elsewhere):
+            return None
+        if is_packed(fields) or wants_packed(fields):
             return None
         body_bytes = int(fields.by_name.get("content-length", "0"))
         if body_bytes > self._body_bytes_max:
