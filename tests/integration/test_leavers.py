@@ -46,6 +46,8 @@ models = ["industry-chat"]
 ARMS = ("hot", "aiohttp", "frames", "http")
 SMALL, SOAK = 40, 10_000
 TOGETHER = 8
+SETTLING = 64
+"""So many texts that were told to stop may still be at their last token."""
 RESIDENT_GROWTH_MAX_KB = 24 * 1024
 OURS = (Exchange, TextVisit, Sequence)
 
@@ -56,23 +58,31 @@ class Watch:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.told_s: dict[int, float] = {}
         self.texts: list[tuple[Sequence, int]] = []
+        self.written: list[int] = []
         cancel = TextVisit.cancel
         clock = asyncio.get_running_loop().time
 
         def noted(visit: TextVisit) -> None:
-            texts = [(text, text.produced) for text in visit._sequences if not text.cancelled]
+            texts = [text for text in visit._sequences if not text.cancelled]
             cancel(visit)
             if texts:
-                self.texts += texts
+                self.texts += [(text, text.produced) for text in texts]
+                self.settle(SETTLING)
                 self.told_s[json.loads(visit._attempt.body)["seed"]] = clock()
 
         patch.setattr(TextVisit, "cancel", noted)
 
     def forget(self) -> list[int]:
         """Tokens that were written after a center was told, of each text."""
-        found = [text.produced - at for text, at in self.texts]
-        self.texts.clear()
+        self.settle(0)
+        found, self.written = self.written, []
         return found
+
+    def settle(self, younger: int) -> None:
+        """Judge all but the youngest; they would be kept for nothing."""
+        judged = self.texts[: max(0, len(self.texts) - younger)]
+        self.written += [text.produced - at for text, at in judged]
+        del self.texts[: len(judged)]
 
 
 @asynccontextmanager
