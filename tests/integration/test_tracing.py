@@ -377,22 +377,21 @@ def test_an_error_says_so(traced: Traced, receiver: Receiver) -> None:
     assert span.status == UNSET
 
 
-def test_a_center_that_fails_is_an_error_of_its_attempt_alone(
+def test_a_center_that_fails_is_an_error_of_attempt_and_request(
     traced: Traced, receiver: Receiver
 ) -> None:
     traced.only(traced.here)
-    traced.gateway.admin("POST", "/drain", {"center": traced.framed, "draining": False})
+    trace = "0" * 31 + "a"
     fault = {"center": traced.here, "kind": "error", "value": 1.0}
     traced.gateway.admin("POST", "/faults", fault)
     try:
-        spans = receiver.of(ask_traced(traced, receiver), 8)
+        with pytest.raises(urllib.error.HTTPError):
+            traced.gateway.infer(MODEL, BODY, "Wuhu", {"traceparent": f"00-{trace}-{'1' * 16}-01"})
     finally:
         traced.gateway.admin("DELETE", f"/faults?center={traced.here}")
-    failed, answered = sorted(
-        (s for s in spans if s.name == "attempt"), key=lambda s: s.attributes["nearway.attempt"]
-    )
-    assert (failed.status, answered.status) == (ERROR, UNSET)
-    assert failed.attributes["nearway.center"] == traced.here
-    assert failed.attributes["error.type"]
-    (center,) = (s for s in spans if s.name == "center")
-    assert center.parent == answered.id
+    by_name = {span.name: span for span in receiver.of(trace, 3)}
+    request, attempt = by_name[f"infer {MODEL}"], by_name["attempt"]
+    assert (request.status, attempt.status) == (ERROR, ERROR)
+    assert request.attributes["http.response.status_code"] >= 500
+    assert attempt.attributes["nearway.ending"] == "error"
+    assert attempt.attributes["error.type"]
