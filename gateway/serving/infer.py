@@ -8,13 +8,13 @@ handler (``runner_options``) and the handler cancels the exchange.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from aiohttp import web
 
 from gateway.api import DeadlineExceeded, NearwayError, TooLarge
-from gateway.centers.port import Head, Whole
 from gateway.serving.answer_head import AnswerHead, asked
-from gateway.serving.arrival import Arrival, Parts
+from gateway.serving.arrival import Arrival
 from gateway.serving.body import Held, late_body
 from gateway.serving.boundary import INTERNAL, error_answer, internal_answer
 from gateway.serving.encoding import (
@@ -27,121 +27,10 @@ from gateway.serving.encoding import (
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
 from gateway.serving.models import ModelDoor
+from gateway.serving.packing import PackedReply, is_packed, wants_packed
 from gateway.serving.patience import patience_of
-
-
-class Reply:
-    """Where the exchange answers; ``ready`` is done once the handler has something to do.
-
-    While the handler waits for more of a stream, and the client reads what there is, a chunk goes
-    ``through`` to the connection: waking a handler would cost three times as much.
-    """
-
-    __slots__ = (
-        "_bytes_max",
-        "_queued",
-        "_through",
-        "center",
-        "chunks",
-        "ended",
-        "error",
-        "head",
-        "parts",
-        "ready",
-    )
-
-    def __init__(self, ready: asyncio.Future[None], stream_bytes_max: int) -> None:
-        self.ready = ready
-        self.head: Head | None = None
-        self.parts: Parts | None = None
-        self.center = -1
-        self.chunks: list[bytes] = []
-        self.ended = False
-        self.error: NearwayError | None = None
-        self._bytes_max = stream_bytes_max
-        self._queued = 0
-        self._through: Through | None = None
-
-    def send_whole(self, whole: Whole, center: int, parts: Parts) -> None:
-        """See ``Answer``."""
-        self.head = Head(whole.status, whole.content_type, whole.head_bytes)
-        self.center, self.parts = center, parts
-        self.chunks.append(whole.payload)
-        self.ended = True
-        self._wake()
-
-    def send_head(self, head: Head, center: int, parts: Parts | None) -> None:
-        """See ``Answer``; a stream wakes the handler at its head, a whole answer at its end."""
-        self.head, self.center, self.parts = head, center, parts
-        if parts is None:
-            self._wake()
-
-    def send_chunk(self, payload: bytes) -> None:
-        """Queue a chunk; a client that does not keep up loses the stream at the bound."""
-        if self.parts is not None:
-            self.chunks.append(payload)
-            return
-        through = self._through
-        if through is not None and not self.chunks and through.write(payload):
-            return
-        self._queued += len(payload)
-        if self._queued <= self._bytes_max:
-            self.chunks.append(payload)
-        elif self.error is None:
-            self.error = TooLarge(
-                f"the client left more than {self._bytes_max} bytes of the stream unread"
-            )
-        self._wake()
-
-    def send_end(self) -> None:
-        """The answer is complete."""
-        self.ended = True
-        self._wake()
-
-    def fail(self, error: NearwayError) -> None:
-        """No answer, or the end of a broken one."""
-        self.error = error
-        self._wake()
-
-    def take(self) -> list[bytes]:
-        """The chunks queued since the last call."""
-        chunks, self.chunks, self._queued = self.chunks, [], 0
-        return chunks
-
-    async def more(self, through: Through) -> None:
-        """Until the handler has something to do; chunks go through meanwhile."""
-        self.ready = asyncio.get_running_loop().create_future()
-        self._through = through
-        try:
-            await self.ready
-        finally:
-            self._through = None
-
-    def _wake(self) -> None:
-        if not self.ready.done():
-            self.ready.set_result(None)
-
-
-class Through:
-    """Chunks of a stream, written where its head went out already."""
-
-    __slots__ = ("_chunked", "_protocol")
-
-    def __init__(self, request: web.Request) -> None:
-        self._protocol = request.protocol
-        self._chunked = bool(getattr(request.writer, "chunked", False))
-
-    def write(self, payload: bytes) -> bool:
-        """False when the client is gone, or does not read what there is for it."""
-        protocol = self._protocol
-        transport = protocol.transport
-        if transport is None or transport.is_closing() or protocol.writing_paused:
-            return False
-        if not self._chunked:
-            transport.write(payload)
-        elif payload:  # an empty chunk would be the last
-            transport.write(b"%x\r\n%b\r\n" % (len(payload), payload))
-        return True
+from gateway.serving.reply import Reply, Through
+from gateway.wire.msgpack_infer import unpack_request
 
 
 class InferDoor:
@@ -205,7 +94,14 @@ class InferDoor:
         if encoding is not None:
             body = await inflate(body, self._body_bytes_max)
             held.grow_to(len(body))
-        return intake.arrival(headers, request.remote, request_id, model, version, body, arrived_s)
+        if not is_packed(headers):
+            return intake.arrival(
+                headers, request.remote, request_id, model, version, body, arrived_s
+            )
+        body, head_bytes = unpack_request(body, packed=wants_packed(headers))
+        said = intake.said(headers, trusted=intake.trusts(request.remote))
+        said = replace(said, json_bytes=str(head_bytes))
+        return intake.arrival_of(said, request_id, model, version, body, arrived_s)
 
     async def _body(self, request: web.Request, held: Held) -> bytes:
         """The bytes as they came. Raises TooLarge, NoCapacity, or SlowBody if they take too long.
@@ -223,11 +119,14 @@ class InferDoor:
 
     # ---- through --------------------------------------------------------------------------
 
-    def _reply(self) -> Reply:
-        return Reply(asyncio.get_running_loop().create_future(), self._body_bytes_max)
+    def _reply(self, request: web.Request) -> Reply:
+        ready = asyncio.get_running_loop().create_future()
+        if wants_packed(request.headers):
+            return PackedReply(ready, self._front.settings.remote.answer_bytes_max)
+        return Reply(ready, self._body_bytes_max)
 
     async def _exchange(self, request: web.Request, arrival: Arrival) -> web.StreamResponse:
-        reply = self._reply()
+        reply = self._reply(request)
         with_ = self._front.collaborators
         if with_.recorder is None:
             exchange = Exchange(with_, arrival, reply)
@@ -239,7 +138,9 @@ class InferDoor:
             if reply.error is not None:
                 raise await self._models.closer_error(reply.error, exchange.decision, arrival)
             headers = self._headers(request, arrival, reply, exchange)
-            if reply.parts is None:
+            if isinstance(reply, PackedReply):
+                reply.pack(headers)
+            elif reply.parts is None:
                 return await self._stream(request, arrival, reply, headers)
         finally:
             exchange.cancel()

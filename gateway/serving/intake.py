@@ -34,7 +34,7 @@ REQUEST_ID_CHARS_MAX = 128
 PEERS_REMEMBERED_MAX = 4096
 ORIGINS_REMEMBERED_MAX = 4096
 NAME_CHARS_MAX = 128
-MEDIA_TYPES = ("application/json", "application/octet-stream")
+MEDIA_TYPES = ("application/json", "application/octet-stream", "application/msgpack")
 
 
 class Headers(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.serving.openapi_openai import openai_paths
 from gateway.serving.openapi_schemas import SCHEMAS, reference
+from gateway.wire.msgpack_infer import MSGPACK
 
 Object = dict[str, Any]
 ERRORS: dict[int, str] = {
@@ -153,15 +154,23 @@ def _infer() -> Object:
             "description": "A JSON head of Inference-Header-Content-Length bytes, then tensors",
         }
     }
+    packed = {
+        "schema": {
+            "type": "string",
+            "contentEncoding": "binary",
+            "description": "The same fields in MessagePack, `data` as raw bytes",
+        }
+    }
+    others = {"application/octet-stream": binary, MSGPACK: packed}
     return {
         "summary": "Inference",
         "parameters": _infer_headers(),
         "requestBody": {
             "required": True,
-            "content": {**_json("inference_request"), "application/octet-stream": binary},
+            "content": {**_json("inference_request"), **others},
         },
         "responses": _responses(
-            {**_json("inference_response"), "application/octet-stream": binary},
+            {**_json("inference_response"), **others},
             OF_INFERENCE,
             _answer_headers(),
         ),

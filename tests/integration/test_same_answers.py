@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import onnx
 import onnxruntime
@@ -100,6 +101,31 @@ def test_shipped_models(served: Any, model: str, batch: int) -> None:
     assert found.keys() == expected.keys()
     for name, array in expected.items():
         assert np.array_equal(found[name], array), name
+
+
+def test_in_messagepack_too(served: Any) -> None:
+    inputs = example_inputs("grid-load", 2)
+    tensors = [
+        {
+            "name": name,
+            "datatype": DATATYPES[array.dtype],
+            "shape": list(array.shape),
+            "data": array.tobytes(),
+        }
+        for name, array in inputs.items()
+    ]
+    request = urllib.request.Request(
+        f"{served.url}/v2/models/grid-load/infer",
+        data=msgpack.packb({"inputs": tensors, "id": "7"}),
+        headers={"content-type": "application/msgpack", "x-nearway-origin": "Wuhu"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.headers["content-type"] == "application/msgpack"
+        document = msgpack.unpackb(answer.read())
+    assert (document["model_name"], document["id"]) == ("grid-load", "7")
+    expected = infer_binary(served.url, "grid-load", inputs)
+    found = {output["name"]: output["data"] for output in document["outputs"]}
+    assert found == {name: array.tobytes() for name, array in expected.items()}
 
 
 def test_a_model_the_gateway_has_never_seen(

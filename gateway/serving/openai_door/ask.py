@@ -19,7 +19,7 @@ from gateway.serving.boundary import INTERNAL
 from gateway.serving.encoding import inflate, known_encoding
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
-from gateway.serving.infer import InferDoor, Reply
+from gateway.serving.infer import InferDoor
 from gateway.serving.intake import NAME_CHARS_MAX
 from gateway.serving.models import ModelDoor
 from gateway.serving.openai_door.body import addressed
@@ -29,6 +29,7 @@ from gateway.serving.openai_door.errors import (
     openai_internal_answer,
 )
 from gateway.serving.openai_door.stream import TextReply
+from gateway.serving.reply import Reply
 
 EMBEDDINGS = "embeddings"
 LAST_WORDS_S = 1.0
@@ -114,7 +115,7 @@ class AskDoor(InferDoor):
             arrival.silence_s = self._times.silence_ms / 1e3
         return arrival
 
-    def _reply(self) -> Reply:
+    def _reply(self, _request: web.Request) -> Reply:
         ready = asyncio.get_running_loop().create_future()
         return TextReply(ready, self._body_bytes_max, self._front.clock)
 

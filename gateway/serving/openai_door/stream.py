@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gateway.centers.port import Head
 from gateway.serving.arrival import Parts
-from gateway.serving.infer import Reply
+from gateway.serving.reply import Reply
 from gateway.telemetry import Metrics
 
 EVENT_END = b"\n\n"

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.routing import Router
 from gateway.serving.arrival import Answer, Deciding
-from gateway.serving.infer import Reply
+from gateway.serving.reply import Reply
 
 
 @pytest.mark.parametrize(

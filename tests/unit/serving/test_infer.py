@@ -21,10 +21,8 @@ from gateway.api import (
     NoCenter,
     NotFound,
     Report,
-    TooLarge,
 )
 from gateway.centers.port import Answered, Chunk, Head
-from gateway.serving.infer import Reply, Through
 from gateway.wire import parse_server_timing
 from gateway.wire.orca import parse as parse_load
 
@@ -481,15 +479,6 @@ async def test_a_client_that_does_not_read_its_stream_loses_it_at_the_deadline(
     writer.close()
 
 
-async def test_a_stream_left_unread_is_bounded() -> None:
-    reply = Reply(asyncio.get_running_loop().create_future(), 100)
-    reply.send_head(Head(200, "application/json", None), 0, None)
-    for _ in range(50):
-        reply.send_chunk(b"x" * 30)
-    assert isinstance(reply.error, TooLarge)
-    assert sum(map(len, reply.take())) <= 100
-
-
 async def test_a_body_that_does_not_come_is_408(door: Door) -> None:
     client = await door(attempts={"deadline_ms": 30.0})
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
@@ -527,61 +516,3 @@ async def test_every_way_out_is_counted_once(door: Door) -> None:
     assert 'nearway_requests_total{code="200",model="mlp"} 1.0' in text
     assert 'nearway_requests_total{code="415",model="mlp"} 1.0' in text
     assert 'nearway_requests_total{code="400",model="mlp"} 1.0' in text
-
-
-class Connected:
-    """As much of a connection as ``Through`` looks at."""
-
-    def __init__(self, *, chunked: bool = True) -> None:
-        self.written = bytearray()
-        self.closing = self.writing_paused = False
-        self.transport: Any = self
-        self.protocol = self.writer = self
-        self.chunked = chunked
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def write(self, payload: bytes) -> None:
-        self.written += payload
-
-
-async def test_chunks_go_through_while_the_handler_waits_and_no_others() -> None:
-    connected: Any = Connected()
-    reply = Reply(asyncio.get_running_loop().create_future(), 1000)
-    reply.send_head(Head(200, "text/plain", None), 0, None)
-    reply.send_chunk(b"queued")
-    assert reply.take() == [b"queued"]
-    waiting = asyncio.ensure_future(reply.more(Through(connected)))
-    await asyncio.sleep(0)
-    reply.send_chunk(b"abc")
-    reply.send_chunk(b"")
-    assert connected.written == b"3\r\nabc\r\n"
-    assert not waiting.done()
-    connected.writing_paused = True
-    reply.send_chunk(b"later")
-    connected.writing_paused = False
-    reply.send_chunk(b"last")  # behind what is queued, whatever the client does
-    await waiting
-    assert reply.take() == [b"later", b"last"]
-    reply.send_chunk(b"after")
-    assert reply.take() == [b"after"]
-    assert connected.written == b"3\r\nabc\r\n"
-
-
-@pytest.mark.parametrize("gone", ["closing", "lost"])
-def test_nothing_goes_through_to_a_client_that_is_gone(gone: str) -> None:
-    connected: Any = Connected()
-    through = Through(connected)
-    if gone == "closing":
-        connected.closing = True
-    else:
-        connected.transport = None
-    assert not through.write(b"abc")
-    assert not connected.written
-
-
-def test_http_1_0_hears_no_chunks() -> None:
-    connected: Any = Connected(chunked=False)
-    assert Through(connected).write(b"abc")
-    assert connected.written == b"abc"
