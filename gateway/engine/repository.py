@@ -332,6 +332,10 @@ class ModelRepository:
                     rows.append((name, version, absent, reason))
         return rows
 
+    def folder(self, name: str) -> Path:
+        """Where a model lies. Raises NotFound."""
+        return self._folder(name)
+
     def _folder(self, name: str) -> Path:
         if name not in self._folders and NAME.fullmatch(name):
             self.scan()

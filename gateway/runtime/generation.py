@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gateway.api import NotFound
@@ -19,6 +20,7 @@ from gateway.api.control import Control
 from gateway.centers.shared_engine import SharedEngine
 from gateway.config import Settings
 from gateway.engine import ModelRepository, Runner
+from gateway.engine.model_card import about_model
 from gateway.runtime.deciding import Deciding
 from gateway.runtime.decision_log import DecisionLogTask
 from gateway.runtime.ports import Before, Ports, Surroundings, build_ports
@@ -144,6 +146,7 @@ class Generation:
             unready=self.why_unready,
             places=deciding.gazetteer.places,
             feed=lasting.feed,
+            about_model=partial(about_model, self.repository),
             recorder=None if self.recording is None else self.recording.recorder,
         )
 

@@ -76,6 +76,7 @@ class SupervisorDoor:
             ("GET", "/", PAGES.index),
             ("GET", "/dashboard/facts", self.facts),
             ("GET", "/dashboard/events", self.feed.handle),
+            ("GET", "/dashboard/models/{name}", self.model),
             ("GET", "/dashboard/{name}", PAGES.file),
         ]
         return admin_app(routes, intake, bound_host)
@@ -158,6 +159,10 @@ class SupervisorDoor:
 
     async def explain(self, request: web.Request) -> web.Response:
         """One worker decides without choosing, and speaks for all."""
+        return _passed_on(await self._ask_first(_processes(self._workers()), request))
+
+    async def model(self, request: web.Request) -> web.Response:
+        """What is written beside a model, as one worker tells it."""
         return _passed_on(await self._ask_first(_processes(self._workers()), request))
 
     async def faults(self, request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from gateway import __version__
 from gateway.api import Center, NoCenter, Place, Report, Table
@@ -50,6 +51,7 @@ class Front:
     ``smaller``: by model, the one that may answer in its place; the runtime adds what models
     themselves declare. ``table``: what is known of the fleet, None where nothing is.
     ``places``: those of ``vantage_names``, in their order. ``feed``: what dashboards watch.
+    ``about_model``: what is written beside a model, by name; reads files, raises NotFound.
     ``recorder``: watches requests for traces and the access log; None: neither is configured.
     """
 
@@ -76,6 +78,7 @@ class Front:
     table: Table | None = None
     places: Sequence[Place] = ()
     feed: Feed | None = None
+    about_model: Callable[[str], dict[str, Any]] | None = None
     recorder: Recording | None = None
     center_ids: tuple[str, ...] = field(init=False)
     decisions: DecisionLog = field(init=False)

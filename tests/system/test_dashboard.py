@@ -170,6 +170,18 @@ def test_a_decision_says_why(watch: Any, gateway: Any) -> None:
     page.wait_for_selector("dialog#explain", state="hidden")
 
 
+def test_a_models_card_says_how_good_it_is(watch: Any) -> None:
+    page = watch().page
+    page.get_by_role("button", name="card of blast-furnace", exact=True).click()
+    page.wait_for_selector("dialog#explain[open] h3")
+    told = page.locator("#explain-body").inner_text()
+    assert "Quality" in told
+    assert "1 ready" in told
+    assert page.locator("#explain-body table").count() >= 3
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=REPORTS / "card.png")
+
+
 def test_a_keyboard_is_enough(watch: Any) -> None:
     page = watch().page
     page.keyboard.press("Tab")

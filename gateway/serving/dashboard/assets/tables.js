@@ -2,6 +2,7 @@
 
 import { element, ms, percent } from "./marks.js";
 import { ask, complain, confirmed } from "./admin.js";
+import { showCard } from "./card.js";
 
 const COLUMNS = [
   ["center", "Center"], ["city", "City"], ["health", "Health"], ["in_flight", "In flight", 0], ["slots", "Slots", 0],
@@ -138,8 +139,11 @@ export function plugins(place, state) {
 }
 
 export function models(place, state) {
+  const focused = place.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
   table(place, ["Model", "Run ms", "Answers", "Late, mean ms"], Object.entries(state.models).map(([name, model]) => {
     const known = state.prediction.by_model[name];
-    return [name, ms(model.run_ms, 3), known?.answers ?? 0, known?.answers ? ms(known.late_ms / known.answers, 2) : "–"];
+    const card = element("button", { type: "button", onclick: () => act(() => showCard(name)), "aria-label": `card of ${name}` }, [name]);
+    return [card, ms(model.run_ms, 3), known?.answers ?? 0, known?.answers ? ms(known.late_ms / known.answers, 2) : "–"];
   }));
+  if (focused) place.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.api import Center, Location, Place
 from gateway.api.control import FAULT_KINDS
-from gateway.serving.dashboard.routes import facts
+from gateway.serving.dashboard.routes import batches, facts
 
 
 def center(name: str, url: str | None = None) -> Center:
@@ -31,3 +31,16 @@ def test_facts_name_every_center_and_place() -> None:
 
 def test_real_centers_take_no_faults() -> None:
     assert not facts([center("c0", "http://a")], [], "9", 10.0)["faults"]
+
+
+def test_runs_by_batch_size_are_those_of_all_versions() -> None:
+    def version(*runs: tuple[int, int]) -> dict[str, object]:
+        return {
+            "batch_stats": [
+                {"batch_size": size, "compute_infer": {"count": count, "ns": 1}}
+                for size, count in runs
+            ]
+        }
+
+    assert batches([version((16, 1), (1, 5)), version((1, 2)), {}]) == {"1": 7, "16": 1}
+    assert list(batches([version((16, 1), (2, 5))])) == ["2", "16"]
