@@ -25,6 +25,7 @@ from gateway.api import NearwayError, NotFound
 from gateway.centers.served_model import ServedModel
 from gateway.engine import ModelRepository, Runner
 from gateway.engine.generation import GenerationThread
+from gateway.telemetry.model_memory import ModelMemory
 
 OnResidency = Callable[[str, int, bool, float], None]
 """(model, center row, resident, run_ms): routing must learn of it in the same loop turn."""
@@ -192,18 +193,28 @@ class SharedEngine:
             rows = [home.row for home in self._homes.get(model, ())]
             self.on_cold(model, rows, cold.load_ms, cold.run_ms)
 
+    def memory(self) -> ModelMemory:
+        """What is in memory, what that takes, how often it changed."""
+        served = len(self.repository.present())
+        in_memory = len(self.repository.in_memory())
+        return ModelMemory(
+            in_memory,
+            served - in_memory,
+            self.repository.memory_bytes(),
+            self.loads,
+            self.evictions,
+        )
+
     def state(self) -> dict[str, Any]:
-        """JSON-ready: what is in memory, what that takes, how often it changed."""
-        repository = self.repository
-        served = len(repository.present())
-        in_memory = len(repository.in_memory())
+        """``memory``, JSON-ready."""
+        memory = self.memory()
         return {
-            "in_memory": in_memory,
-            "on_demand": served - in_memory,
-            "memory_mb": round(repository.memory_bytes() / 1e6, 3),
+            "in_memory": memory.in_memory,
+            "on_demand": memory.on_demand,
+            "memory_mb": round(memory.memory_bytes / 1e6, 3),
             "memory_mb_max": round(self.memory_bytes_max / 1e6, 3),
-            "loads": self.loads,
-            "evictions": self.evictions,
+            "loads": memory.loads,
+            "evictions": memory.evictions,
         }
 
     def close(self) -> None:

@@ -94,6 +94,7 @@ class Gateway:
             Feed(partial(look_at, self), settings.telemetry.target_ms),
         )
         self.lasting.metrics.policy_figures = self.policy_figures
+        self.lasting.metrics.model_memory = self.engine.memory
         self.generation = Generation(self.lasting, deciding, repository)
         self.runner.inline = self.generation.reach.network is None
         self.generation.make_log()

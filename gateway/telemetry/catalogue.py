@@ -202,6 +202,19 @@ ACCESS_LOG_DROPPED = Family(
     "counter",
     "Lines the access log had no room for, or could not write.",
 )
+MODELS = Family(
+    "nearway_models",
+    "gauge",
+    "Models that centers of this process serve: in_memory, or on_demand, loaded when asked for.",
+    ("state",),
+)
+MODEL_BYTES = Family(
+    "nearway_models_memory_bytes", "gauge", "What models in memory take, measured at their loads."
+)
+MODEL_LOADS = Family("nearway_model_loads", "counter", "Loads of models, first ones and later.")
+MODEL_EVICTIONS = Family(
+    "nearway_model_evictions", "counter", "Models given up for room, to be loaded again on demand."
+)
 WORKERS = Family(
     "nearway_workers", "gauge", "Worker processes that serve; where there are several."
 )
@@ -246,6 +259,10 @@ CATALOGUE: tuple[Family, ...] = (
     TRACE_SPANS,
     TRACES_SKIPPED,
     ACCESS_LOG_DROPPED,
+    MODELS,
+    MODEL_BYTES,
+    MODEL_LOADS,
+    MODEL_EVICTIONS,
 )
 
 OF_WORKERS: tuple[Family, ...] = (WORKERS, WORKER_RESTARTS)

@@ -29,6 +29,7 @@ from gateway.telemetry.accountability import PolicyFigures, policy_families
 from gateway.telemetry.answers import RecentAnswers
 from gateway.telemetry.exemplars import Exemplars
 from gateway.telemetry.histogram import BOUNDS_MS, Histogram, empty_cells
+from gateway.telemetry.model_memory import ModelMemory, memory_families
 
 EXPOSITION_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text"
@@ -44,8 +45,8 @@ class Metrics:
     """The counters of one gateway process. ``in_flight`` and ``bodies_bytes`` are written by
     admission, ``connections_refused`` by the door.
 
-    ``policy_figures`` is asked at every scrape for what is kept elsewhere; ``recent`` are the last
-    answers, for who wants to look closer.
+    ``policy_figures`` and ``model_memory`` are asked at every scrape for what is kept elsewhere;
+    ``recent`` are the last answers, for who wants to look closer.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class Metrics:
         "bodies_bytes",
         "connections_refused",
         "in_flight",
+        "model_memory",
         "policy_figures",
         "recent",
     )
@@ -81,6 +83,7 @@ class Metrics:
         self.in_flight = 0
         self.recent = RecentAnswers()
         self.policy_figures: Callable[[], PolicyFigures] = PolicyFigures
+        self.model_memory: Callable[[], ModelMemory] = ModelMemory
         self._centers = tuple(centers)
         self._picks = [0] * len(self._centers)
         self._former_picks: dict[str, int] = {}
@@ -287,6 +290,7 @@ class Metrics:
         yield _histogram(catalogue.PREDICTION_ERROR, {"": self._prediction_error})
         yield _counter(catalogue.PREDICTION_UNDER, self._prediction_under)
         yield from policy_families(self.policy_figures(), self._centers)
+        yield from memory_families(self.model_memory())
 
 
 def _gauge(family: catalogue.Family, value: int) -> GaugeMetricFamily:
