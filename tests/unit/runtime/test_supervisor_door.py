@@ -260,6 +260,7 @@ async def test_the_dashboard_sees_all_workers_answers_as_one(
 ) -> None:
     said = {
         "/dashboard/facts": {"faults": False, "target_ms": 10.0},
+        "/dashboard/models/m": {"card": "# m"},
         "/fleet": {"centers": []},
         "/faults": {"faults": []},
         "/state": {"prediction": {"by_model": {}, "by_center": {}}, "ready": True, "loop": {}},
@@ -276,6 +277,7 @@ async def test_the_dashboard_sees_all_workers_answers_as_one(
             },
         }
     assert (await (await client.get("/dashboard/facts")).json())["target_ms"] == 10.0
+    assert (await (await client.get("/dashboard/models/m")).json())["card"] == "# m"
     assert "<title>Nearway</title>" in await (await client.get("/")).text()
     async with client.get("/dashboard/events") as answer:
         line = await answer.content.readline()

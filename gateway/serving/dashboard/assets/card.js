@@ -22,14 +22,19 @@ export async function showCard(name) {
   document.getElementById("explain").showModal();
 }
 
-// Headings, tables and paragraphs of Markdown; whatever else is shown as it is written.
+// Headings, tables, lists and paragraphs of Markdown; whatever else is shown as it is written.
 function layOut(text) {
   return text.split(/\n\s*\n/).map((block) => block.trim()).filter((block) => block && !block.startsWith("# ")).map((block) => {
     if (block.startsWith("|")) return tableOf(block.split("\n"));
     const heading = /^#+ (.*)$/.exec(block);
     if (heading) return element("h3", {}, [heading[1]]);
-    return element("p", {}, [block.replaceAll("`", "").replaceAll("\n", " ")]);
+    if (block.startsWith("- ")) return element("ul", {}, block.slice(2).split(/\n- /).map((words) => element("li", {}, [plain(words)])));
+    return element("p", {}, [plain(block)]);
   });
+}
+
+function plain(text) {
+  return text.replaceAll("`", "").replace(/\s*\n\s*/g, " ");
 }
 
 function tableOf(lines) {
