@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from gateway_models import repository as shipped
 
 from bench.engine.claims import verdicts
@@ -35,8 +36,11 @@ def test_claims_are_judged_and_what_was_not_measured_is_said() -> None:
     assert all(line.endswith("not measured") for line in verdicts({}))
 
 
-def test_every_arm_of_the_rig_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("latency_class", ["A", "C"])
+def test_every_arm_of_the_rig_runs(tmp_path: Path, latency_class: str) -> None:
     write_mlp(tmp_path, *MLP)
+    with (tmp_path / MLP[0] / "config.toml").open("a") as config:
+        config.write(f'latency_class = "{latency_class}"\n')
     repository = ModelRepository([tmp_path], tensor_elements_max=1_000_000)
     repository.scan()
     rig = Rig(repository, MLP[0])
