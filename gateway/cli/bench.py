@@ -25,6 +25,7 @@ BENCHES = {
     "overload": "bench/overload/run.py",
     "chaos": "bench/chaos/run.py",
     "dashboard": "bench/dashboard/run.py",
+    "recording": "bench/recording/run.py",
 }
 CHECKOUT = Path(__file__).resolve().parents[2]
 STOPPED = 130
