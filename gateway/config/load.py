@@ -23,6 +23,8 @@ _PATH_KEYS = (
     ("fleet", "file"),
     ("models", "dirs"),
     ("remote", "ca_file"),
+    ("server", "tls_cert"),
+    ("server", "tls_key"),
     ("telemetry", "decision_log"),
 )
 

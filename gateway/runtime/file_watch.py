@@ -37,10 +37,10 @@ class Still:
 
 
 def watched_paths(settings: Settings, config: Path | None) -> list[Path]:
-    """The config file, the fleet file and the folders of models that are not ours."""
+    """The config file, the fleet file, the certificate and the folders of models not ours."""
     paths = [] if config is None else [config]
-    if settings.fleet.file:
-        paths.append(Path(settings.fleet.file))
+    named = (settings.fleet.file, settings.server.tls_cert, settings.server.tls_key)
+    paths += [Path(name) for name in named if name]
     return paths + model_roots(settings)
 
 

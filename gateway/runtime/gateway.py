@@ -267,7 +267,8 @@ class Gateway:
         except OSError as error:
             raise taken("admin_port", server.admin_host, server.admin_port, error) from None
         admin_host, admin_port = admin.addresses[0][:2]
-        return f"http://{host}:{port}", f"http://{admin_host}:{admin_port}"
+        scheme = "http" if self.door.certificate is None else "https"
+        return f"{scheme}://{host}:{port}", f"http://{admin_host}:{admin_port}"
 
     def _grpc_door(self, loop: asyncio.AbstractEventLoop) -> GrpcDoor | None:
         """Raises ConfigError when what it needs is not installed."""

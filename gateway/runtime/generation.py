@@ -166,7 +166,8 @@ class Generation:
             config = self.repository.config(model)
         except NotFound:
             return
-        self.deciding.fleet.set_class_c(model, class_c=config.latency_class == "C")
+        if config.latency_class == "C":
+            self.deciding.fleet.set_class_c(model)
         if config.smaller:
             self.front.smaller.setdefault(model, config.smaller)
 

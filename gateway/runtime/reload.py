@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("nearway.reload")
 
 END_S = 1.0
+CERTIFICATE = "server.tls_cert (contents)"
 FIXED = (
     "server.host",
     "server.port",
@@ -51,6 +52,8 @@ FIXED = (
     "server.grpc_calls_max",
     "server.workers",
     "server.lane",
+    "server.tls_cert",
+    "server.tls_key",
     "server.head_bytes_max",
     "server.body_bytes_max",
     "server.tensor_elements_max",
@@ -115,8 +118,11 @@ class Reloader:
         before = self._gateway.generation
         read = await asyncio.to_thread(self._load)
         differs = settings_changes(before.settings, read)
+        renewed = await asyncio.to_thread(self._renewed)
         fixed = {key: pair for key, pair in differs.items() if key in FIXED}
         settings = with_kept(before.settings, read, fixed)
+        if renewed is not None:
+            differs[CERTIFICATE] = renewed
         deciding = await asyncio.to_thread(
             build_deciding, settings, plugin_clock(), None, before.deciding.gazetteer.places
         )
@@ -138,6 +144,11 @@ class Reloader:
             raise
         self._take(before, after, changes)
         return changes
+
+    def _renewed(self) -> tuple[object, object] | None:
+        """Is there another certificate where the one in force lay? Raises ConfigError."""
+        certificate = self._gateway.door.certificate
+        return None if certificate is None else certificate.changed()
 
     def _take(self, before: Generation, after: Generation, changes: Changes) -> None:
         gateway = self._gateway

@@ -165,7 +165,8 @@ class Supervisor:
             raise ConfigError(str(error)) from None
         models, centers = self.workforce.models, len(self.workforce.centers)
         grpc = "" if self._grpc is None else self._grpc.address
-        return Listening(self._sockets.url, admin_url, centers, models, grpc)
+        url = f"https://{self._sockets.address}" if server.tls_cert else self._sockets.url
+        return Listening(url, admin_url, centers, models, grpc)
 
     async def reload(self) -> Changes:
         """Replace the workforce by one of the config as it is now. Raises NearwayError when that

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from math import inf
+from typing import Any
 
 from aiohttp import web
 
@@ -29,6 +30,7 @@ from gateway.serving.app import (
 from gateway.serving.front import Front
 from gateway.serving.hot_lane import HotLane
 from gateway.serving.sweep import close_idlest
+from gateway.serving.tls import certificate_of
 from gateway.serving.turned_away import TurnedAway, turning_away
 
 BACKLOG = 4096
@@ -43,8 +45,9 @@ class PublicDoor:
     """``open``, then ``listen`` or ``accept``; ``lane`` is None where aiohttp owns everything."""
 
     def __init__(self, front: Front, local: Routes | None = None) -> None:
-        """``local``: routes more, for whoever comes over a Unix socket."""
+        """``local``: routes more, for whoever comes over a Unix socket. Raises ConfigError."""
         self._front = front
+        self.certificate = certificate_of(front.settings.server)
         self._routes = public_routes(front)
         self._runner = web.AppRunner(
             lasting_public_app(self._routes, local), **runner_options(front)
@@ -69,6 +72,8 @@ class PublicDoor:
         """Requests that begin from now on go by ``front``, on connections that are open too."""
         front.retiring = self._front.retiring
         self._front = front
+        if self.certificate is not None:
+            self.certificate.renew()
         self._bound_connections()
         self._routes.take(front)
         if self.aiohttp is not None:
@@ -96,7 +101,7 @@ class PublicDoor:
         """
         reuse = self._front.settings.server.reuse_port or None  # None: as the system has it
         server = await asyncio.get_running_loop().create_server(
-            self.connect, host, port, backlog=BACKLOG, reuse_port=reuse
+            self.connect, host, port, backlog=BACKLOG, reuse_port=reuse, **self._tls()
         )
         self._servers.append(server)
         bound = server.sockets[0].getsockname()
@@ -105,10 +110,17 @@ class PublicDoor:
     async def accept(self, bound: socket.socket) -> asyncio.Server:
         """Accept on a bound socket, which becomes the door's; ``close`` it to stop."""
         server = await asyncio.get_running_loop().create_server(
-            self.connect, sock=bound, backlog=BACKLOG
+            self.connect, sock=bound, backlog=BACKLOG, **self._tls()
         )
         self._servers.append(server)
         return server
+
+    def _tls(self) -> dict[str, Any]:
+        """What a listener is told of it."""
+        if self.certificate is None:
+            return {}
+        within_s = self._front.settings.server.head_timeout_s
+        return {"ssl": self.certificate.context, "ssl_handshake_timeout": within_s}
 
     def connect(self) -> asyncio.Protocol:
         """For a socket that was accepted."""

@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
         "_lane",
         "_reading",
         "_scanned",
+        "_secure",
         "_skip",
         "_stuck_s",
         "_transport",
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._used = True
         self._advancing = False
         self._eof = False
+        self._secure = False
         self._reading = True
         self._began_s = 0.0
         self._idle_since_s = 0.0
@@ -104,6 +106,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._writer = TurnWriter(self._lane.outbox, self._transport)
         self._turn = Turn(self._lane, self, self._transport, self._writer)
+        self._secure = transport.get_extra_info("ssl_object") is not None
         peer = transport.get_extra_info("peername")
         self._heads = self._lane.heads_of(peer[0] if peer and peer[0] else None)
         self._lane.connections.add(self)
@@ -130,8 +133,8 @@ class Connection(asyncio.Protocol):
         if self._ending_s is not None:
             return False
         if self._turn.running:
-            if self._turn.streaming:
-                return False
+            if self._turn.streaming or self._secure:
+                return False  # under TLS there is no half of a connection
             if self._turn.knock():
                 for after_s in KNOCKED_S:
                     self._lane.call_later(after_s, self._look_for_peer)
