@@ -1,8 +1,9 @@
 """The gRPC door beside a plain ``grpc.aio`` server with the same model in it.
 
-    python -m bench.grpc.run [--json FILE] [--rounds 7] [--seconds 2] [--connections 16]
+    python -m bench.grpc.run [--json FILE] [--rounds 7] [--seconds 2] [--connections 16] [--spread]
 
-Each server is a process of its own, all on one core; the load is on another. Arms take turns; a
+Each server is a process of its own, all on one core, the load on another; or, with ``--spread``,
+all of them wherever the kernel puts them. Arms take turns; a
 figure is the median of its rounds, CPU time from all threads of the server. See README.md.
 """
 
@@ -75,13 +76,14 @@ def request() -> bytes:
 
 
 @contextmanager
-def started(command: list[str], announce: Path, read: Callable[[str], str]) -> Iterator[Server]:
-    """A server on the first core; ``read`` finds its address in what it announced."""
-    cores = sorted(os.sched_getaffinity(0))
+def started(
+    command: list[str], announce: Path, read: Callable[[str], str], cores: list[int]
+) -> Iterator[Server]:
+    """A server on ``cores``; ``read`` finds its address in what it announced."""
     child = subprocess.Popen(
         command,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores[:1]),
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
     try:
         until_s = time.monotonic() + START_WITHIN_S
@@ -157,13 +159,14 @@ def rows_of(rounds: dict[str, list[Round]]) -> list[Row]:
     ]
 
 
-def run(rounds: int, seconds: float, connections: int) -> list[Row]:
+def run(rounds: int, seconds: float, connections: int, *, spread: bool) -> list[Row]:
     """All arms in turn, so often."""
-    cores = os.sched_getaffinity(0)
+    cores = sorted(os.sched_getaffinity(0))
+    theirs, own = (cores, cores) if spread else (cores[:1], cores[-1:])
     with tempfile.TemporaryDirectory(prefix="nearway-bench-") as folder, ExitStack() as stack:
         arms = commands(Path(folder))
-        servers = {arm: stack.enter_context(started(*told)) for arm, told in arms.items()}
-        os.sched_setaffinity(0, sorted(cores)[-1:])
+        servers = {arm: stack.enter_context(started(*told, theirs)) for arm, told in arms.items()}
+        os.sched_setaffinity(0, own)
         found: dict[str, list[Round]] = {arm: [] for arm in servers}
         try:
             for _ in range(rounds):
@@ -180,9 +183,10 @@ def main() -> int:
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--seconds", type=float, default=2.0)
     options.add_argument("--connections", type=int, default=16)
+    options.add_argument("--spread", action="store_true")
     options.add_argument("--json", type=Path)
     told = options.parse_args()
-    rows = run(told.rounds, told.seconds, told.connections)
+    rows = run(told.rounds, told.seconds, told.connections, spread=told.spread)
     print(f"| {told.connections} connections | CPU us a request | of {BASE} | requests/s | of it |")
     print("|---|---:|---:|---:|---:|")
     for row in rows:

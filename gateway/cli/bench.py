@@ -22,6 +22,7 @@ BENCHES = {
     "hot_path": "bench/hot_path/run.py",
     "frames": "bench/frames/run.py",
     "generation": "bench/generation/run.py",
+    "grpc": "bench/grpc/run.py",
     "overload": "bench/overload/run.py",
     "chaos": "bench/chaos/run.py",
     "dashboard": "bench/dashboard/run.py",

@@ -230,7 +230,8 @@ class Gateway:
             await web.UnixSite(self._admin, self.seat.admin_path).start()
         await self.generation.sources.start()
         calm_the_collector()
-        keep_threads_short()
+        if self.grpc is None:  # its threads hand over by themselves, and asking often costs them
+            keep_threads_short()
         self.watch = LoopWatch(self.line, self._beat)
         self.generation.start_writing()
         self.ready = True
