@@ -20,6 +20,7 @@ import grpc
 
 from gateway.config.settings import Server
 from gateway.serving.front import Front
+from gateway.serving.grpc_door.credentials import credentials_of
 from gateway.serving.grpc_door.guarding import guarded, guarded_stream
 from gateway.serving.grpc_door.health import HealthService
 from gateway.serving.grpc_door.infer import Infer
@@ -49,6 +50,7 @@ class GrpcDoor:
         server = front.settings.server
         self._shared = reuse_port
         self._port = 0
+        self._credentials = credentials_of(server)
         self._serving = Serving(front, loop)
         self._pool = ThreadPoolExecutor(server.grpc_calls_max, thread_name_prefix="grpc")
         self._server = grpc.server(
@@ -61,11 +63,16 @@ class GrpcDoor:
     def take(self, front: Front) -> None:
         """Calls that begin from now on go by ``front``."""
         self._serving.take(front)
+        if self._credentials is not None:
+            self._credentials.renew()
 
     def listen(self, host: str, port: int) -> str:
         """Listen on an address; returns what was bound, as host:port. Raises OSError."""
         try:
-            bound = self._server.add_insecure_port(_address(host, port))
+            if self._credentials is None:
+                bound = self._server.add_insecure_port(_address(host, port))
+            else:
+                bound = self._server.add_secure_port(_address(host, port), self._credentials.server)
         except RuntimeError as error:
             raise OSError(None, str(error).partition("\n")[0]) from None
         if not bound:
