@@ -61,6 +61,13 @@ class ClassC:
                 self._load_ms.pop((model, center), None)
             self._set_wait(model, (center,), load_ms + self.wait_ms(center))
 
+    def leaves(self, model: str) -> None:
+        """It is of class C no more: it waits for a load only."""
+        if model in self.models:
+            self.models.remove(model)
+            for center in range(len(self._count)):
+                self._set_wait(model, (center,), self._load_ms.pop((model, center), 0.0))
+
     def wait_ms(self, center: int) -> float:
         """Predicted wait for a slot of the next request of class C."""
         count, slots = self._count[center], self._slots[center]

@@ -135,9 +135,12 @@ class Fleet:
         else:
             self._service.set_cold(name, centers, cold_ms)
 
-    def set_class_c(self, name: str) -> None:
-        """The model's work can wait: at every center its requests wait apart from others'."""
-        self._of_class_c.add(name)
+    def set_class_c(self, name: str, *, class_c: bool) -> None:
+        """Can the model's work wait? Then at every center its requests wait apart from others'."""
+        if class_c:
+            self._of_class_c.add(name)
+        else:
+            self._class_c.leaves(name)
 
     def remove_model(self, name: str) -> None:
         """Forget a model; its requests in flight still end normally."""

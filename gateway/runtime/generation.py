@@ -166,8 +166,7 @@ class Generation:
             config = self.repository.config(model)
         except NotFound:
             return
-        if config.latency_class == "C":
-            self.deciding.fleet.set_class_c(model)
+        self.deciding.fleet.set_class_c(model, class_c=config.latency_class == "C")
         if config.smaller:
             self.front.smaller.setdefault(model, config.smaller)
 

@@ -17,7 +17,8 @@ class Residents:
     """``by_model``: its run time as measured where it runs, ms, and the rows that have it.
 
     ``cold_at``: by model and row, how long a request waits there until it is loaded, ms.
-    ``on_new``: told of a model at its first mention, before the fleet is told where it is.
+    ``on_new``: told of a model at its first mention, before the fleet is told where it is, and
+    whenever it has been loaded.
     """
 
     def __init__(self, fleet: Fleet, centers: int, on_new: Callable[[str], None]) -> None:
@@ -45,6 +46,8 @@ class Residents:
     def cold(self, model: str, rows: Sequence[int], cold_ms: float, run_ms: float) -> None:
         """A request for the model waits ``cold_ms`` for its load in these rows; 0: it is there."""
         self._fleet.set_cold(model, rows, cold_ms, run_ms)
+        if not cold_ms:
+            self._on_new(model)
         known = self.by_model.get(model)
         if known is not None and not cold_ms:
             self.by_model[model] = (run_ms, known[1])

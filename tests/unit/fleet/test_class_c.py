@@ -24,8 +24,8 @@ def fleet_of(n: int = 3) -> tuple[Table, Fleet]:
     fleet = Fleet(table, rtt_prior=lambda _: np.full(n, 5.0, np.float32), random=Random(1))
     for model in ("quick", "clip", "film"):
         fleet.add_model(model, 2.0, np.ones(n, dtype=bool))
-    fleet.set_class_c("clip")
-    fleet.set_class_c("film")
+    fleet.set_class_c("clip", class_c=True)
+    fleet.set_class_c("film", class_c=True)
     return table, fleet
 
 
@@ -118,3 +118,20 @@ def test_the_wait_is_over_the_slots_class_c_may_take(
     for _ in range(count):
         class_c.refund(0, 2.0)
     assert (class_c.in_flight, class_c.wait_ms(0)) == (0, 0.0)
+
+
+def test_a_model_may_change_its_class() -> None:
+    table, fleet = fleet_of()
+    before = [choose(fleet, "film") for _ in range(9)]
+    fleet.set_cold("clip", (1,), 100.0, 2.0)
+    assert table.row_tables["service_ms"].row("clip")[0] > 2.0
+    fleet.set_class_c("clip", class_c=False)
+    assert table.row_tables["service_ms"].row("clip").tolist() == [2.0, 102.0, 2.0]
+    for decision in before:
+        end(fleet, decision)
+    charged = [choose(fleet, "clip") for _ in range(9)]
+    assert table.columns["queue_ms"][0] > 1.0
+    assert table.row_tables["service_ms"].row("film").tolist() == [2.0, 2.0, 2.0]
+    for decision in charged:
+        end(fleet, decision)
+    assert fleet.in_flight == 0

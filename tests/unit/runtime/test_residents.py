@@ -31,6 +31,10 @@ def test_models_come_go_and_are_known_once() -> None:
     assert residents.by_model == {}
     residents.told("m", 1, True, 3.0)
     assert new == ["m"]
+    residents.cold("m", (1,), 250.0, 3.0)
+    assert new == ["m"]
+    residents.cold("m", (1,), 0.0, 3.0)  # it has been loaded, maybe with another config
+    assert new == ["m", "m"]
 
 
 def test_a_load_that_is_needed_is_part_of_what_is_predicted_until_it_is_done() -> None:
