@@ -81,6 +81,8 @@ class Recording:
     async def stop(self) -> None:
         """Write what is left and close."""
         if self._task is not None:
+            if self._export is not None:
+                self._export.hurry()
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task

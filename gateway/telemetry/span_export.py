@@ -30,15 +30,18 @@ log = logging.getLogger("nearway.traces")
 
 KEY: Final = "telemetry.traces"
 TRACES_PATH: Final = "/v1/traces"
-EXPORT_TIMEOUT_S: Final = 5.0
+EXPORT_TIMEOUT_S: Final = 2.0
 
 
 class _Destination(Protocol):
     def send(self, spans: Sequence[ReadableSpan]) -> None:
         """Raises OSError."""
 
+    def hurry(self) -> None:
+        """Try nothing again; may be called while something is sent."""
+
     def close(self) -> None:
-        """Nothing is sent any more."""
+        """Nothing is sent any more, and nothing is being sent."""
 
 
 class SpanExport:
@@ -90,8 +93,13 @@ class SpanExport:
             log.warning("traces are exported again; %d spans were dropped", self.dropped)
         self._failing = False
 
+    def hurry(self) -> None:
+        """The process stops: a destination that fails is not waited for. From any thread."""
+        if self._failing:
+            self._destination.hurry()
+
     def close(self) -> None:
-        """Nothing is exported any more; an export under way tries no further."""
+        """Nothing is exported any more."""
         self._destination.close()
 
     def _readable(self, span: Span, epoch_s: float) -> ReadableSpan:
@@ -144,8 +152,11 @@ class _Otlp:
                 f"{self._endpoint} took none of {len(spans)} spans; is a collector there?"
             )
 
-    def close(self) -> None:
+    def hurry(self) -> None:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        self.hurry()
 
 
 class _File:
@@ -156,6 +167,9 @@ class _File:
 
     def send(self, spans: Sequence[ReadableSpan]) -> None:
         self._file.append("".join(f"{span.to_json(indent=None)}\n" for span in spans).encode())
+
+    def hurry(self) -> None:
+        """A disk answers at once."""
 
     def close(self) -> None:
         self._file.close()

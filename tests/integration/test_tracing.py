@@ -163,6 +163,7 @@ class Traced:
     plain: str
     here: str
     access_log: Path
+    config: Path
 
     def only(self, wanted: str) -> None:
         for each in (self.framed, self.plain, self.here):
@@ -196,7 +197,7 @@ def traced(
         )
         flags = ("--config", str(config), "--fleet", str(fleet))
         gateway = stack.enter_context(start_gateway(*flags))
-        yield Traced(gateway, near.id, far.id, here.id, folder / "access.log")
+        yield Traced(gateway, near.id, far.id, here.id, folder / "access.log", config)
 
 
 def ask_traced(traced: Traced, receiver: Receiver) -> str:
@@ -395,3 +396,17 @@ def test_a_center_that_fails_is_an_error_of_attempt_and_request(
     assert request.attributes["http.response.status_code"] >= 500
     assert attempt.attributes["nearway.ending"] == "error"
     assert attempt.attributes["error.type"]
+
+
+def test_where_the_access_log_is_written_is_read_again(traced: Traced) -> None:
+    other = traced.access_log.with_name("other.log")
+    traced.config.write_text(
+        traced.config.read_text().replace(str(traced.access_log), str(other), 1)
+    )
+    changed = traced.gateway.admin("POST", "/reload", {})["changed"]
+    assert changed["telemetry.access_log"] == [str(traced.access_log), str(other)]
+    traced.only(traced.plain)
+    traced.gateway.infer(MODEL, BODY, "Wuhu", {"x-request-id": "after"})
+    _, line = logged(replace(traced, access_log=other), "after")
+    assert line["center"] == traced.plain
+    assert '"after"' not in traced.access_log.read_text()

@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from gateway.api import ConfigError
+from gateway.telemetry import span_export
 from gateway.telemetry.span_export import SpanExport
 from gateway.telemetry.spans import Span
 
@@ -72,26 +74,46 @@ def test_a_url_without_a_host_is_refused() -> None:
         SpanExport("http://", "s", "7")
 
 
-def test_nobody_listens_and_nothing_is_raised() -> None:
+def test_nobody_listens_and_nothing_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    monkeypatch.setattr(span_export, "EXPORT_TIMEOUT_S", 0.05)
     export = SpanExport("http://127.0.0.1:9", "s", "7")
-    export.close()  # an exporter that was closed takes nothing, and waits for nothing
     export.export([a_span()], 0.0)
     assert (export.exported, export.dropped) == (0, 1)
+    export.hurry()
+    export.export([a_span()], 0.0)
+    export.close()
+    assert (export.exported, export.dropped) == (0, 2)
 
 
-@pytest.mark.parametrize("destination", ["http://127.0.0.1:4318", "spans.jsonl"])
-def test_without_opentelemetry_it_says_how_to_get_it_and_the_rest_works(destination: str) -> None:
+def test_a_process_that_stops_waits_for_no_collector_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An export that would try for an hour ends when it is told to hurry."""
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    monkeypatch.setattr(span_export, "EXPORT_TIMEOUT_S", 3600.0)
+    patient = SpanExport("http://127.0.0.1:9", "s", "7")
+    patient._failing = True
+    thread = threading.Thread(target=patient.export, args=([a_span()], 0.0))
+    thread.start()
+    patient.hurry()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert patient.dropped == 1
+
+
+def test_without_opentelemetry_it_says_how_to_get_it_and_the_rest_works() -> None:
     script = f"""{BLOCKED}
 import gateway.runtime.gateway
 from gateway.api import ConfigError
 from gateway.telemetry.span_export import SpanExport
-try:
-    SpanExport({destination!r}, "s", "7")
-except ConfigError as error:
-    print(error)
+for destination in ("http://127.0.0.1:4318", "spans.jsonl"):
+    try:
+        SpanExport(destination, "s", "7")
+    except ConfigError as error:
+        print(error)
 """
     said = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "pip install 'nearway[otel]'" in said.stdout
+    assert said.stdout.count("pip install 'nearway[otel]'") == 2
