@@ -52,6 +52,9 @@ class Server(Section, frozen=True):
     unread_timeout_s: Positive = 30.0
     tensor_elements_max: Count = 4_000_000
     in_flight_max: Count = 1024
+    batch_requests_max: Annotated[int, Meta(ge=1, le=4096)] = 64
+    websocket_in_flight_max: Annotated[int, Meta(ge=1, le=1024)] = 32
+    websocket_ping_s: Positive = 20.0
     connections_max: Count = 16_384
     bodies_bytes_max: Count = 256 * 1024 * 1024
     drain_s: NonNegative = 10.0

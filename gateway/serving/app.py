@@ -15,6 +15,7 @@ from aiohttp.typedefs import Middleware
 
 from gateway.serving import cors
 from gateway.serving.aiohttp_lane import note_requests
+from gateway.serving.batch import BatchDoor
 from gateway.serving.boundary import SERVER, json_answer, make_boundary, make_expectation
 from gateway.serving.front import Front
 from gateway.serving.infer import InferDoor
@@ -22,6 +23,7 @@ from gateway.serving.models import ModelDoor
 from gateway.serving.oip import ProtocolDoor
 from gateway.serving.openai_door import openai_routes
 from gateway.serving.openapi import document
+from gateway.serving.websocket import StreamDoor
 from gateway.telemetry import EXPOSITION_CONTENT_TYPE, OPENMETRICS, OPENMETRICS_CONTENT_TYPE
 
 LINGER_S = 2.0
@@ -78,6 +80,9 @@ class Routes:
         return handle
 
 
+LEADS = web.AppKey("leads", Routes)
+
+
 def public_routes(front: Front) -> Routes:
     """Those of the public door."""
     return Routes(front, _routes)
@@ -105,6 +110,7 @@ def lasting_public_app(leads: Routes, local: Routes | None = None) -> web.Applic
             response.force_close()
             response.headers["Connection"] = "close"  # aiohttp wrote the headers before this hook
 
+    app[LEADS] = leads
     app.on_response_prepare.append(finish_head)
     expect = make_expectation(front.intake)
     for method, path, handler in routes:
@@ -116,6 +122,10 @@ def lasting_public_app(leads: Routes, local: Routes | None = None) -> web.Applic
         if path not in paths:
             app.router.add_route(method, path, _over_unix(handler), expect_handler=expect)
     return app
+
+
+def _front_now(request: web.Request) -> Front:
+    return request.app[LEADS].front
 
 
 def _preflights(leads: Routes) -> Middleware:
@@ -148,6 +158,8 @@ def _routes(front: Front) -> Iterator[Route]:
     of_version = f"{model}/versions/{{version}}"
     yield "POST", f"{model}/infer", infer.handle
     yield "POST", f"{of_version}/infer", infer.handle
+    yield "POST", "/v2/batch", BatchDoor(front, models).handle
+    yield "GET", "/v2/stream", StreamDoor(_front_now).handle
     yield "GET", "/v2", door.server_metadata
     yield "GET", "/v2/health/live", door.live
     yield "GET", "/v2/health/ready", door.ready

@@ -15,6 +15,7 @@ from gateway.wire.msgpack_infer import MSGPACK
 Object = dict[str, Any]
 ERRORS: dict[int, str] = {
     400: "A field of the request is wrong; the message names it",
+    403: "A page of an origin that is not allowed",
     404: "The model, the version or the route does not exist",
     408: "The body did not arrive in time",
     413: "The body, or a tensor in it, is over its bound",
@@ -57,6 +58,8 @@ def _paths() -> Object:
         "/v2/health/ready": _get("Can requests be answered?", "ready", (*ALWAYS, 503)),
         "/v2/models/stats": _get("Statistics of all models", "model_stats", OF_MODELS),
         "/v2/repository/index": {"post": _index()},
+        "/v2/batch": {"post": _batch()},
+        "/v2/stream": {"get": _stream()},
         "/metrics": {"get": _metrics()},
         "/openapi.json": _get("This document", "openapi"),
     }
@@ -144,6 +147,28 @@ def _control(verb: str) -> Object:
         "requestBody": {"required": False, "content": _json(f"{verb}_request")},
         "responses": _responses(_json("empty"), OF_CONTROL),
     }
+
+
+def _batch() -> Object:
+    packed = {"schema": {"type": "string", "contentEncoding": "binary"}}
+    return {
+        "summary": "Many inferences in one body, answered in order with a status each",
+        "requestBody": {
+            "required": True,
+            "content": {**_json("batch_request"), "application/msgpack": packed},
+        },
+        "responses": _responses(
+            {**_json("batch_response"), "application/msgpack": packed}, OF_CONTROL
+        ),
+    }
+
+
+def _stream() -> Object:
+    """A switch of protocols; the messages are those of a batch, one by one."""
+    responses = _responses(_json("error"), (400, 403, *ALWAYS, 503))
+    del responses["200"]
+    responses["101"] = {"description": "A WebSocket: a message a request, a message an answer"}
+    return {"summary": "Many inferences over one WebSocket", "responses": responses}
 
 
 def _infer() -> Object:

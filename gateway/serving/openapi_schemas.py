@@ -121,6 +121,38 @@ SCHEMAS: Object = {
         },
         ("inputs",),
     ),
+    "batch_request": _object(
+        {
+            "requests": _list(
+                {
+                    "allOf": [
+                        reference("inference_request"),
+                        _object({"model_name": NAME, "model_version": TEXT}, ("model_name",)),
+                    ]
+                },
+                minItems=1,
+            )
+        },
+        ("requests",),
+    ),
+    "batch_response": _object(
+        {
+            "responses": _list(
+                _object(
+                    {
+                        "status": {"type": "integer"},
+                        "id": TEXT,
+                        "center": TEXT,
+                        "response": reference("inference_response"),
+                        "error": TEXT,
+                        "reason": TEXT,
+                    },
+                    ("status",),
+                )
+            )
+        },
+        ("responses",),
+    ),
     "response_output": _object(
         {
             "name": TEXT,

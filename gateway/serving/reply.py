@@ -103,6 +103,33 @@ class Reply:
             self.ready.set_result(None)
 
 
+class WholeReply(Reply):
+    """Waits for the end of the answer, in whatever parts it comes."""
+
+    __slots__ = ("_left_bytes",)
+
+    def __init__(self, ready: asyncio.Future[None], answer_bytes_max: int) -> None:
+        super().__init__(ready, answer_bytes_max)
+        self._left_bytes = answer_bytes_max
+
+    def send_head(self, head: Head, center: int, parts: Parts | None) -> None:
+        """See ``Answer``."""
+        self.head, self.center, self.parts = head, center, parts
+
+    def send_chunk(self, payload: bytes) -> None:
+        """See ``Answer``."""
+        self._left_bytes -= len(payload)
+        if self._left_bytes >= 0:
+            self.chunks.append(payload)
+        elif self.error is None:
+            self.fail(TooLarge("the answer is larger than remote.answer_bytes_max"))
+
+    @property
+    def payload(self) -> bytes:
+        """The body, when it is whole."""
+        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+
+
 class Through:
     """Chunks of a stream, written where its head went out already."""
 

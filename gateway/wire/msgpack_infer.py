@@ -43,7 +43,9 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     parameters: _Parameters | None = None
 
 
-class _Request(msgspec.Struct, forbid_unknown_fields=True):
+class PackedRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request as it is sent."""
+
     inputs: Annotated[list[_Input], Meta(max_length=TENSORS_MAX)]
     id: str | None = None
     parameters: _Parameters | None = None
@@ -96,7 +98,7 @@ class _Packed(msgspec.Struct, omit_defaults=True):
     parameters: Parameters | None = None
 
 
-_REQUEST = msgspec.msgpack.Decoder(_Request)
+_REQUEST = msgspec.msgpack.Decoder(PackedRequest)
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
@@ -109,6 +111,11 @@ def unpack_request(body: bytes, *, packed: bool = True) -> tuple[bytes, int]:
         request = _REQUEST.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is no inference request in MessagePack: {error}") from None
+    return flattened(request, packed=packed)
+
+
+def flattened(request: PackedRequest, *, packed: bool) -> tuple[bytes, int]:
+    """``(body, head_bytes)`` of a request that was read."""
     parameters = dict(request.parameters or {})
     parameters[ALL_BINARY] = packed
     inputs = []
