@@ -1,8 +1,9 @@
 """Train `code-assist`: the next token of a program in Sluice.
 
 Programs are cut at any character and both parts encoded apart, so that the model learns to go on
-from the middle of a word, where a typist stops. A continuation is judged by the language's checker:
-the whole text must be a program.
+from the middle of a word, where a typist stops. In a chat the first part is what the user says and
+the second the answer. A continuation is judged by the language's checker: the whole text must be a
+program.
 """
 
 from __future__ import annotations
@@ -29,18 +30,20 @@ from gateway.engine.tokenizer import Tokenizer, read_tokenizer
 
 NAME = "code-assist"
 SIZE = causal.Size(vocabulary=512, width=128, layers=3, heads=4)
-STEPS, ROUND, BATCH = 1000, 8192, 32
+STEPS, ROUND, BATCH = 1600, 8192, 64
 PEAK_RATE = 3e-3
-HELD_OUT, TOGETHER, KNOWN = 400, 50, 4000
+HELD_OUT, ASKED, TOGETHER, KNOWN = 400, 100, 50, 4000
 TOKENS_MAX = 400
+CHAT_SHARE = 0.2
+"""Of programs in training whose beginning is what a user says in a chat."""
 TEMPERATURE = 0.8
 TARGET = 0.95
-EXAMPLE = "plant north_well;\nsensor pressure: kpa;\nlet high = 320;\noutput valve;\nrule "
+EXAMPLE = "plant north_well;\nsensor pressure: kpa;\nlet high = 320;\noutput valve: pct;\nrule "
 NOTES = (
     f"{HELD_OUT} programs whose combination of plant, first sensor and first output training never "
     "saw, each cut at a random character between a tenth and nine tenths and continued to its end "
-    f"or for {TOKENS_MAX} tokens. Valid means that the whole text keeps to the grammar. The naive "
-    f"model counts triples of tokens in {KNOWN:,} programs. Times are of one thread of onnxruntime "
+    f"or for {TOKENS_MAX} tokens; the first {ASKED} of them in a chat, too. Valid means that the "
+    f"whole text keeps to the grammar. The naive model counts triples of tokens in {KNOWN:,} programs. Times are of one thread of onnxruntime "
     "with the cache kept in numpy."
 )
 
@@ -53,11 +56,19 @@ def cut(program: str, draw: Random, least: float = 0.0, most: float = 1.0) -> tu
     return program[:at], program[at:]
 
 
-def text(program: str, draw: Random, tokenizer: Tokenizer) -> causal_fit.Text:
+def text(
+    program: str, draw: Random, tokenizer: Tokenizer, chat_share: float = 0.0
+) -> causal_fit.Text:
     """A program as it is learnt."""
     before, after = cut(program, draw)
-    ids = [*tokenizer.completion(before), *tokenizer.encode(after), tokenizer.end_id]
-    return causal_fit.Text(ids, 1)
+    in_chat = draw.random() < chat_share
+    prompt = asked(before, tokenizer) if in_chat else tokenizer.completion(before)
+    return causal_fit.Text([*prompt, *tokenizer.encode(after), tokenizer.end_id], 1)
+
+
+def asked(before: str, tokenizer: Tokenizer) -> Ids:
+    """The beginning of a program as a chat."""
+    return tokenizer.chat([("user", before)])
 
 
 def train() -> None:
@@ -70,7 +81,7 @@ def train() -> None:
     def make(number: int) -> list[causal_fit.Text]:
         draw = Random(number)
         made = plant.programs(ROUND, seeds[number])
-        return [text(one.text, draw, tokenizer) for one in made]
+        return [text(one.text, draw, tokenizer, CHAT_SHARE) for one in made]
 
     network = causal.Network(SIZE._replace(vocabulary=tokenizer.vocabulary))
     causal_fit.fit(network, make, steps=STEPS, batch=BATCH, peak_rate=PEAK_RATE)
@@ -166,16 +177,19 @@ def measure(seed: int) -> list[Figure]:
         ]
     )
     figures = []
-    for how, ours_draw, naive_draw in (
-        ("likeliest token", None, None),
-        (f"drawn at {TEMPERATURE}", np.random.default_rng(seed), Random(seed)),
+    for how, target, ours_draw, naive_draw in (
+        ("likeliest token", TARGET, None, None),
+        (f"drawn at {TEMPERATURE}", None, np.random.default_rng(seed), Random(seed)),
     ):
         ours = _valid(parts, _continued(session, prompts, end_id, ours_draw), tokenizer)
         naive_rests = [triples.continued(prompt, end_id, naive_draw) for prompt in prompts]
         naive = _valid(parts, naive_rests, tokenizer)
         grammar = share(f"valid programs, {how}", ours[0], naive[0], 1.0)
-        figures.append(dataclasses.replace(grammar, target=TARGET))
+        figures.append(dataclasses.replace(grammar, target=target))
         figures.append(share(f"names right too, {how}", ours[1], naive[1], 1.0))
+    in_chat = [asked(part, tokenizer) for part in parts[:ASKED]]
+    ours = _valid(parts[:ASKED], _continued(session, in_chat, end_id, None), tokenizer)
+    figures.append(share("valid programs, asked in a chat", ours[0], None, 1.0))
     whole = [text(program, draw, tokenizer).ids for program in held_out[:60]]
     figures.append(share("next token foreseen", *_foreseen(session, whole, triples), None))
     return [*figures, *causal_speed.figures(session, whole)]

@@ -1,7 +1,7 @@
 """Sluice, a small language for plants, and its checker.
 
     program   = "plant" NAME ";" { declared } { rule }
-    declared  = "sensor" NAME ":" UNIT ";" | "output" NAME ";" | "let" NAME "=" sum ";"
+    declared  = ( "sensor" | "output" ) NAME ":" UNIT ";" | "let" NAME "=" sum ";"
     rule      = "rule" NAME ( "on" condition | "every" span ) block
     block     = "{" { statement } "}"
     statement = "set" NAME "=" sum ";" | "wait" span ";" | "report" STRING ";"
@@ -110,12 +110,12 @@ class _Parser:
     def _declared(self) -> None:
         kind = self._want("sensor", "output", "let").text
         name = self._name()
-        if kind == "sensor":
-            self._want(":")
-            self._want(*UNITS)
-        elif kind == "let":
+        if kind == "let":
             self._want("=")
             self._sum()
+        else:
+            self._want(":")
+            self._want(*UNITS)
         self._want(";")
         if name.text in self._known:
             self._blame(name, "declared twice")

@@ -27,8 +27,9 @@ SENSORS = (
     ("humidity", "pct"),
 )  # fmt: skip
 OUTPUTS = (
-    "valve", "pump", "fan", "heater", "gate", "alarm", "burner", "cooler", "brake", "damper",
-    "feeder", "relay", "lamp", "vent",
+    ("valve", "pct"), ("pump", "rpm"), ("fan", "rpm"), ("heater", "degc"), ("gate", "pct"),
+    ("alarm", "pct"), ("burner", "degc"), ("cooler", "degc"), ("brake", "bar"), ("damper", "mm"),
+    ("feeder", "m3h"), ("relay", "kv"), ("lamp", "pct"), ("vent", "mm"),
 )  # fmt: skip
 PLANTS = (
     "furnace",
@@ -79,8 +80,10 @@ def _factor(draw: Random, names: _Names, depth: int) -> str:
     chance = draw.random()
     if chance < 0.35:
         return draw.choice(names.sensors)
-    if chance < 0.6 and names.limits:
+    if chance < 0.53 and names.limits:
         return draw.choice(names.limits)
+    if 0.53 <= chance < 0.63 and names.outputs:
+        return draw.choice(names.outputs)
     if chance < 0.88 or depth > 1:
         return str(draw.choice((draw.randint(1, 9), 10 * draw.randint(1, 9), draw.randint(1, 400))))
     inner = _sum(draw, names, depth + 1)
@@ -150,17 +153,18 @@ def program(draw: Random) -> Program:
     """One program of either split."""
     sensors = draw.sample(SENSORS, draw.randint(1, 3))
     outputs = draw.sample(OUTPUTS, draw.randint(1, 3))
-    names = _Names([name for name, _ in sensors], [], outputs)
+    names = _Names([name for name, _ in sensors], [], [])
     plant = f"{draw.choice(SIDES)}_{draw.choice(PLANTS)}"
     lines = [f"plant {plant};", *(f"sensor {name}: {unit};" for name, unit in sensors)]
     for limit in draw.sample(LIMITS, draw.randint(0, 2)):
         value = _sum(draw, names) if draw.random() < 0.3 else str(draw.randint(1, 400))
         lines.append(f"let {limit} = {value};")
         names.limits.append(limit)
-    lines += [f"output {name};" for name in outputs]
-    for output in outputs:
+    lines += [f"output {name}: {unit};" for name, unit in outputs]
+    names.outputs.extend(name for name, _ in outputs)
+    for output in names.outputs:
         lines += _rule(draw, names, output)
-    return Program(f"{plant}|{sensors[0][0]}|{outputs[0]}", "\n".join(lines) + "\n")
+    return Program(f"{plant}|{sensors[0][0]}|{outputs[0][0]}", "\n".join(lines) + "\n")
 
 
 def programs(count: int, seed: int) -> list[Program]:

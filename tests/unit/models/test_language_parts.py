@@ -47,13 +47,7 @@ def test_the_rarer_shared_word_decides(training_module: Modules) -> None:
     ("name", "shape"),
     [
         ("industry-chat", ("past_key", ["batch", 4, "past", 32])),
-        pytest.param(
-            "code-assist",
-            ("past_key", ["batch", 3, "past", 32]),
-            marks=pytest.mark.skipif(
-                not (FOLDER / "code-assist").is_dir(), reason="code-assist is not trained yet"
-            ),
-        ),
+        ("code-assist", ("past_key", ["batch", 3, "past", 32])),
         ("text-embed", ("length", ["batch"])),
     ],
 )

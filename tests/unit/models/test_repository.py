@@ -23,7 +23,7 @@ DTYPES = {"FP32": np.float32, "FP16": np.float16, "INT64": np.int64, "INT32": np
 DTYPES |= {"UINT8": np.uint8, "BOOL": np.bool_}
 
 Shapes = dict[str, list[str | int]]
-LANGUAGE = (("industry-chat", 4, 1024),)
+LANGUAGE = (("industry-chat", 4, 1024), ("code-assist", 3, 512))
 CONTRACT: dict[str, tuple[Shapes, Shapes]] = {
     "blast-furnace": (
         {"window": ["batch", 24, 12]},
