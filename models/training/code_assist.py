@@ -43,8 +43,8 @@ NOTES = (
     f"{HELD_OUT} programs whose combination of plant, first sensor and first output training never "
     "saw, each cut at a random character between a tenth and nine tenths and continued to its end "
     f"or for {TOKENS_MAX} tokens; the first {ASKED} of them in a chat, too. Valid means that the "
-    f"whole text keeps to the grammar. The naive model counts triples of tokens in {KNOWN:,} programs. Times are of one thread of onnxruntime "
-    "with the cache kept in numpy."
+    f"whole text keeps to the grammar. The naive model counts triples of tokens in {KNOWN:,} "
+    "programs. Times are of one thread of onnxruntime with the cache kept in numpy."
 )
 
 Ids = list[int]
