@@ -113,6 +113,8 @@ class Recording:
             except asyncio.CancelledError:
                 await writing
                 raise
+            except Exception:  # the background task: one batch is lost, not all that follow
+                log.exception("a batch of traces and access log lines was not written")
 
     async def _write(self) -> None:
         traced = [] if self.tracer is None else self.tracer.take()

@@ -97,6 +97,23 @@ async def test_a_disk_that_is_full_costs_lines_and_nothing_else(
     assert made.figures() == Recorded(access_log_dropped=2)
 
 
+async def test_a_batch_that_cannot_be_made_is_lost_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "EVERY_S", 0.01)
+    path = tmp_path / "log"
+    made = Recording(Telemetry(access_log=str(path)), time.monotonic, **NAMES)
+    made.start()
+    broken = a_record("broken")
+    broken.vantage = 99
+    made.recorder.ended(broken)
+    while not caplog.records:
+        await asyncio.sleep(0.005)
+    made.recorder.ended(a_record("whole"))
+    await made.stop()
+    assert [each["request_id"] for each in lines(path)] == ["whole"]
+
+
 async def test_spans_and_lines_of_one_request_bear_the_same_trace(tmp_path: Path) -> None:
     pytest.importorskip("opentelemetry.sdk")
     spans, log = tmp_path / "spans", tmp_path / "log"

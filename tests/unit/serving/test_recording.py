@@ -167,3 +167,37 @@ def test_the_record_is_whole_when_it_is_handed_on(watched: Watched) -> None:
     world.clock.advance(60.0)
     assert repr(record) == before
     assert all(each.ending for each in record.attempts)
+
+
+@pytest.mark.parametrize("traces", ["", "spans"])
+async def test_either_lane_records_its_requests_and_who_was_turned_away(
+    door: Any, traces: str
+) -> None:
+    client = await door(telemetry={"traces": traces})
+    front = client.front
+    tracer = Tracer(front.clock, Random(1), share=0.0, per_s_max=1e9)
+    access_log = AccessLog(Random(1), share=1.0)
+    front.recorder = Recorder(tracer, access_log, scorers, front.clock)
+    front.collaborators = replace(front.collaborators, recorder=front.recorder)
+    client.door.take(front)
+    headers = {"Content-Type": "application/json", "traceparent": PARENT + "01"}
+    for number, more in enumerate(({}, {}, {"x-request-timeout-ms": "soon"})):
+        told = {**headers, "x-request-id": f"r{number}", **more}
+        response = await client.post("/v2/models/mlp/infer", data=b"{}", headers=told)
+        await response.read()
+    first, second, refused = access_log.take()
+    assert [each.request_id for each in (first, second, refused)] == ["r0", "r1", "r2"]
+    assert [each.status for each in (first, second, refused)] == [200, 200, 400]
+    assert isinstance(refused, TurnedAway)
+    assert refused.reason == "invalid_request"
+    asked = [one.attempt for one in front.ports[0].started]
+    if not traces:
+        assert [each.traceparent for each in asked] == ["", ""]
+        assert tracer.take() == []
+        return
+    assert tracer.take() == [first, second]
+    for record, attempt in zip((first, second), asked, strict=True):
+        assert isinstance(record, RequestRecord)
+        assert record.trace is not None
+        assert f"{record.trace.trace_id:032x}" in PARENT
+        assert f"{record.attempts[0].span_id:016x}" in attempt.traceparent
