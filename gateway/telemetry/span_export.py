@@ -71,6 +71,11 @@ class SpanExport:
         self._destination: _Destination
         if destination.startswith(("http://", "https://")):
             self._destination = _Otlp(destination)
+        elif "://" in destination:
+            raise ConfigError(
+                f'{KEY} = "{destination}": expected http:// or https:// and the host of an OTLP '
+                "receiver (over HTTP, mostly at port 4318), or a path"
+            )
         else:
             self._destination = _File(Path(destination))
 

@@ -74,6 +74,14 @@ def test_a_url_without_a_host_is_refused() -> None:
         SpanExport("http://", "s", "7")
 
 
+def test_a_url_of_another_kind_is_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="expected http:// or https://"):
+        SpanExport("grpc://127.0.0.1:4317", "s", "7")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nobody_listens_and_nothing_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
     monkeypatch.setattr(span_export, "EXPORT_TIMEOUT_S", 0.05)
