@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 from tritonclient import http as triton
 
+from gateway.api import ConfigError
+from gateway.engine.loaded_model import load_model
 from gateway.engine.session import session_options
 
 INSTALL_S_MAX = 180.0
@@ -192,3 +196,32 @@ def public(
 @pytest.mark.parametrize("model", PUBLIC, ids=lambda model: model.name)
 def test_models_of_speech_text_and_vision(public: Asked, model: Public) -> None:
     public.check(model.name, model.shapes, model.below)
+
+
+@pytest.mark.soak
+def test_operators_of_a_library_are_run_where_the_config_names_it(
+    start_gateway: Callable[..., Any], tmp_path: Path
+) -> None:
+    packages = installed(tmp_path / "packages", ("onnxruntime-extensions==0.15.2",))
+    [library] = (packages / "onnxruntime_extensions").glob("*.so")
+    infos = [helper.make_tensor_value_info(name, TensorProto.STRING, ["n"]) for name in "xy"]
+    node = helper.make_node("StringUpper", ["x"], ["y"], domain="ai.onnx.contrib")
+    graph = helper.make_graph([node], "g", infos[:1], infos[1:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.contrib", 1)]
+    version = tmp_path / "models" / "upper" / "1"
+    version.mkdir(parents=True)
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.save(model, version / "model.onnx")
+    with pytest.raises(ConfigError, match=r"ai.onnx.contrib.StringUpper"):
+        load_model(version.parent, "1", ("1",), tensor_elements_max=100)
+    (tmp_path / "fleet.toml").write_text(FLEET)
+    config = tmp_path / "nearway.toml"
+    config.write_text(
+        f'[models]\nshipped = false\ndirs = ["{tmp_path}/models"]\ncustom_ops = ["{library}"]\n'
+        f'[fleet]\nfile = "{tmp_path}/fleet.toml"\n'
+    )
+    with start_gateway("--config", str(config)) as gateway:
+        asked = triton.InferInput("x", [2], "BYTES")
+        asked.set_data_from_numpy(np.array([b"steel", b"rail"], np.object_))
+        answer = triton.InferenceServerClient(gateway.address).infer("upper", [asked])
+        assert answer.as_numpy("y").tolist() == [b"STEEL", b"RAIL"]
