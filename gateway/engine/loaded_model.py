@@ -10,7 +10,6 @@ memory, and any failure of a model that leaves nothing free, is the center's.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -44,8 +43,6 @@ from gateway.engine.model_statistics import ModelStatistics
 from gateway.engine.session import INVALID_ARGUMENT, ORT_ERRORS, OpenedFile, open_file, plain
 from gateway.engine.triton_pbtxt import narrowed, read_pbtxt
 from gateway.engine.warm_up import RunTime, measure_run_time, strings_from_bytes, warm_up
-
-log = logging.getLogger("nearway.models")
 
 MODEL_FILE = "model.onnx"
 PLATFORM = "onnxruntime_onnx"
@@ -208,15 +205,10 @@ def load_model(
 
 
 def _as_triton_has_it(folder: Path, opened: OpenedFile, config: ModelConfig) -> OpenedFile:
-    """Held against ``config.pbtxt``, if there: it may fix sizes that the file leaves free.
-
-    Warns of what it says in vain.
-    """
+    """Held against ``config.pbtxt``, if there: it may fix sizes that the file leaves free."""
     triton = read_pbtxt(folder)
     if triton is None:
         return opened
-    for warning in triton.warnings:
-        log.warning("%s: %s", triton.path, warning)
     batching = config.max_batch_size > 0
     return replace(
         opened,

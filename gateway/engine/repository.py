@@ -20,6 +20,7 @@ shares what has not changed and opens the rest aside, so that this one serves me
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 import threading
 import time
@@ -34,6 +35,9 @@ from gateway.engine.heap import files_bytes, heap_reader, taken_bytes
 from gateway.engine.loaded_model import LoadedModel, Measured, load_model
 from gateway.engine.model_config import ModelConfig, read_model_config, served_versions
 from gateway.engine.tokenizer import TOKENIZER_FILE
+from gateway.engine.triton_pbtxt import read_pbtxt
+
+log = logging.getLogger("nearway.models")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -44,7 +48,7 @@ READY = "READY"
 UNAVAILABLE = "UNAVAILABLE"
 LOADING = "LOADING"
 UNLOADED = "unloaded"
-LEFT_OUT = "left out by versions in its config.toml"
+LEFT_OUT = "left out by the version policy in its config"
 ON_DEMAND = "not in memory; its first request loads it"
 
 
@@ -351,6 +355,10 @@ class ModelRepository:
         if not on_disk:
             raise ConfigError(f"{folder}: no version folder; expected {folder.name}/1/model.onnx")
         versions = served_versions(folder, read_model_config(folder), on_disk)
+        triton = read_pbtxt(folder)
+        if triton is not None:
+            for warning in triton.warnings:
+                log.warning("%s: %s", triton.path, warning)
         measured = self._measured_of(folder.name, signature)
         before_bytes = self._heap_bytes() if self._heap_bytes is not None else 0
         models = {

@@ -51,7 +51,7 @@ async def _serve(
     try:
         await gateway.load_models()
         url, admin_url = await gateway.open_doors()
-        names = tuple(name for name, *_ in gateway.repository.index())
+        names = gateway.repository.names()
         listening = Listening(url, admin_url, len(gateway.ports), names, gateway.grpc_address)
         if announce is not None:
             announce_to(announce, listening)

@@ -273,7 +273,7 @@ def test_versions_left_out_are_listed_and_not_served(workshop: Any, on_demand: b
         repository.load("m")
     rows = [(version, state) for _, version, state, _ in repository.index()]
     assert rows == [("1", "UNAVAILABLE"), ("2", "READY"), ("3", "READY")]
-    assert "versions in its config.toml" in repository.index()[0][3]
+    assert "left out by the version policy" in repository.index()[0][3]
     repository.load("m")
     assert repository.get("m").metadata.versions == ("2", "3")
     with pytest.raises(NotFound, match="no version '1'; versions here: 2, 3"):

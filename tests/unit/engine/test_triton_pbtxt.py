@@ -13,8 +13,8 @@ from tritonclient.grpc import model_config_pb2
 
 from gateway.api import ConfigError, TensorSpec
 from gateway.engine.check import check_repository
-from gateway.engine.loaded_model import load_model
 from gateway.engine.model_config import ModelConfig, Session, Versions, read_model_config
+from gateway.engine.repository import ModelRepository
 from gateway.engine.triton_pbtxt import TritonModel, narrowed, read_pbtxt
 
 WHOLE = """
@@ -153,8 +153,11 @@ def test_a_repository_made_for_triton_is_served_as_it_lies(
     text = WHOLE.replace("[ 1, 3 ]", "[ 1 ]") + "\nmodel_warmup [ { name: 'w' } ]"
     (folder / "config.pbtxt").write_text(text, "utf-8")
     with caplog.at_level(logging.WARNING):
-        model = load_model(folder, "1", ("1",), tensor_elements_max=100)
-    assert "model_warmup is not used" in caplog.text
+        repository = ModelRepository([workshop.root], tensor_elements_max=100)
+        repository.scan()
+        repository.load("m")
+    model = repository.get("m")
+    assert caplog.text.count("model_warmup is not used") == 1
     assert [spec.shape for spec in model.metadata.inputs] == [(-1, 3)]
     [answer] = model.run({"x": np.ones((2, 3), np.float32)}, ["y"])
     assert answer.shape == (2, 3)
