@@ -40,6 +40,7 @@ from gateway.fleet.work import Work
 
 ABSORBED_AT_ONCE = 256
 DOUBTFUL_PROOF_MAX = 0.99
+CONNECTION_LOST = "center_down"
 
 
 class Fleet:
@@ -301,6 +302,18 @@ class Fleet:
         """How a probe ended."""
         self._now = now
         changed = self._health.probed(center, now, alive=alive)
+        self._health_changed(center, stage_changed=changed)
+
+    def reach_changed(self, center: int, *, reachable: bool, now: float) -> None:
+        """The connection to a center was lost, or is there again; no attempt need tell.
+
+        A lost one counts as a refusal, so nothing new is sent there until a probe is answered.
+        """
+        self._now = now
+        if reachable:
+            self._health.reached(center, now)
+            return
+        changed = self._health.erred(center, CONNECTION_LOST, now)
         self._health_changed(center, stage_changed=changed)
 
     def state(self, now: float | None = None) -> list[dict[str, Any]]:

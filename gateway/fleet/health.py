@@ -142,6 +142,12 @@ class Health:
             self.troubled[center] = 0
         return changed
 
+    def reached(self, center: int, now: float) -> None:
+        """Its connection is back: when it is out for want of one it is probed at once."""
+        it = self.conditions[center]
+        if it.stage == "ejected" and it.cause == "refused":
+            it.probe_at = min(it.probe_at, now)
+
     def unjudged(self, center: int) -> bool:
         """An attempt ended that says nothing of the center: a returning one is owed another."""
         it = self.conditions[center]

@@ -42,6 +42,7 @@ class What(IntEnum):
     CHARGED = 5
     PROBED_ALIVE = 6
     PROBED_DEAD = 7
+    REACHED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Listener:
             word = self._ring[self._at % RING]
             self._at += 1
             what = word >> 56
-            if What.ANSWERED <= what <= What.PROBED_DEAD:
+            if What.ANSWERED <= what <= What.REACHED:
                 code = word >> 48 & 0xFF
                 reason = REASONS[code] if code < len(REASONS) else REASONS[0]
                 share = (word >> 32 & 0xFFFF) / PROOF_ONE

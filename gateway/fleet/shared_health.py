@@ -78,6 +78,10 @@ class SharedHealth:
         self._teller.tell(What.ANSWERED, center)
         return False
 
+    def reached(self, center: int, now: float) -> None:  # noqa: ARG002 - as Health's
+        """This worker's connection to it is back."""
+        self._teller.tell(What.REACHED, center)
+
     def unjudged(self, center: int) -> bool:
         """An attempt ended that says nothing of the center."""
         self._teller.tell(What.UNJUDGED, center)

@@ -159,6 +159,9 @@ class Merger:
         if told.what in (What.PROBED_ALIVE, What.PROBED_DEAD):
             health.probed(center, now, alive=told.what is What.PROBED_ALIVE)
             return
+        if told.what is What.REACHED:
+            health.reached(center, now)
+            return
         if self._on_trial[seat][center] > 0:
             self._on_trial[seat][center] -= 1
         if told.what is What.ERRED:

@@ -71,6 +71,7 @@ class Generation:
         self.repository = repository
         self.lasting = lasting
         self.faults = self._faults_after(before)
+        self._row_of = {center.id: row for row, center in enumerate(deciding.centers)}
         self.residents = Residents(deciding.fleet, len(deciding.centers), self._note_config)
         self.reach = self._ports(before)
         self.residency = Residency(
@@ -103,6 +104,7 @@ class Generation:
             lasting.overshoot,
             self.residents.told,
             self.residents.cold,
+            self.reach_changed,
         )
         was = None
         if before is not None:
@@ -157,6 +159,13 @@ class Generation:
         return why_unready(in_service, models, self.settings.server.ready_centers_min)
 
     # ---- what it is told -------------------------------------------------------------------
+
+    def reach_changed(self, center: str, reachable: bool) -> None:
+        """The connection to a center was lost, or is there again."""
+        row = self._row_of.get(center)
+        if row is not None:
+            now = self.lasting.line.now()
+            self.deciding.fleet.reach_changed(row, reachable=reachable, now=now)
 
     def _note_config(self, model: str) -> None:
         """What one in memory here declares: its class, and a smaller model, where the gateway's

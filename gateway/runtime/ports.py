@@ -25,7 +25,7 @@ from typing import Protocol
 
 from gateway.api import Center, ConfigError, Place
 from gateway.centers.emulated import EmulatedCenter
-from gateway.centers.framed import FramedCenter, FramedConnection
+from gateway.centers.framed import FramedCenter, FramedConnection, OnReach, nobody_told
 from gateway.centers.local import LocalCenter
 from gateway.centers.outbox import Outbox
 from gateway.centers.port import CenterPort
@@ -64,7 +64,7 @@ class Ports:
     faults: Faults = field(default_factory=Faults)
     vantage_names: tuple[str, ...] = ()
 
-    def settle(self, on_residency: OnResidency, on_cold: OnCold) -> None:
+    def settle(self, on_residency: OnResidency, on_cold: OnCold, on_reach: OnReach) -> None:
         """Everybody stands in his row from now on, and tells of his models there."""
         kept = {id(port) for port in self.kept}
         for row, port in enumerate(self.all):
@@ -80,6 +80,7 @@ class Ports:
         for reached in self.reached:
             if isinstance(reached, FramedConnection):
                 reached.on_residency, reached.on_cold = on_residency, on_cold
+                reached.on_reach = on_reach
 
     async def open(self) -> None:
         """Connect to whatever is not in this process."""
@@ -105,7 +106,8 @@ class Ports:
 class Surroundings:
     """What the ports of this process share. ``places``: the vantages, by number.
 
-    ``on_residency`` and ``on_cold`` hear of the models of centers elsewhere.
+    ``on_residency`` and ``on_cold`` hear of the models of centers elsewhere, ``on_reach`` of
+    connections to them that are lost and come back.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -117,6 +119,7 @@ class Surroundings:
     overshoot: RecentMs
     on_residency: OnResidency
     on_cold: OnCold = not_told
+    on_reach: OnReach = nobody_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +327,7 @@ class _PortMaker:
                 random=Random(f"{self._settings.routing.seed}:{address}"),
                 on_residency=here.on_residency,
                 on_cold=here.on_cold,
+                on_reach=here.on_reach,
             )
             self.ports.reached.append(connection)
         return FramedCenter(row, center, connection, self.ports.vantage_names)

@@ -228,7 +228,7 @@ def come_into_force(before: Generation, after: Generation, now: float) -> None:
     engine.on_residency, engine.on_cold = after.residents.told, after.residents.cold
     engine.memory_bytes_max = int(after.settings.models.memory_mb_max * 1e6)
     _hand_over_models(before, after)
-    after.reach.settle(after.residents.told, after.residents.cold)
+    after.reach.settle(after.residents.told, after.residents.cold, after.reach_changed)
     _settle_models(before, after)
     fleet = after.deciding.fleet
     kept = kept_rows(before.deciding.centers, after.deciding.centers)

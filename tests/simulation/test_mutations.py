@@ -11,7 +11,6 @@ from gateway.testing.adversary.mutations import MUTATIONS
 
 LEAST = 25
 FIRST = {
-    "asks the centers why for as long as they like": 21,
     "knows half a head": 14,
     "mixes up a batch": 22,
     "retries after the first byte": 49,

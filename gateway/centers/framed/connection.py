@@ -2,7 +2,8 @@
 
 ``open`` starts a task that connects, and connects again when the connection is lost, after a
 pause that doubles up to ``BACKOFF_S_MAX``. While there is none every attempt fails at once with
-the reason, so that another center is tried; probes find out when it is back.
+the reason, so that another center is tried. That it is lost, and that it is there again, is told
+for each of its centers at once (``on_reach``), before the attempts that were under way hear of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import logging
 import socket
 import sys
+from collections.abc import Callable
 from random import Random
 
 from gateway import __version__
@@ -32,6 +34,13 @@ BACKOFF_S_MAX = 2.0
 DEAD_PEER_S = 10
 GOES_AWAY = "the gateway goes away"
 
+OnReach = Callable[[str, bool], None]
+"""(center, reachable): its connection was lost, or is there again."""
+
+
+def nobody_told(_center: str, _reachable: bool) -> None:
+    """Nobody wants to know."""
+
 
 class FramedConnection:
     """One center process. ``emulates``: it draws the network; None before its first hello."""
@@ -45,6 +54,7 @@ class FramedConnection:
         random: Random,
         on_residency: OnResidency,
         on_cold: OnCold = not_told,
+        on_reach: OnReach = nobody_told,
     ) -> None:
         self.address = address
         self.emulates: bool | None = None
@@ -54,6 +64,8 @@ class FramedConnection:
         self._random = random
         self.on_residency = on_residency
         self.on_cold = on_cold
+        self.on_reach = on_reach
+        self._closing = False
         self._rows: dict[str, int] = {}
         self._resident: set[tuple[str, str]] = set()
         self._cold: set[tuple[str, str]] = set()
@@ -72,11 +84,13 @@ class FramedConnection:
     async def open(self) -> None:
         """Connect; returns when that has succeeded or failed once. It is kept up until closed."""
         if self._task is None:
+            self._closing = False
             self._task = self._loop.create_task(self._keep_up(), name=f"framed {self.name}")
         await self._first.wait()
 
     async def close(self) -> None:
         """No attempt is taken any more; those under way fail."""
+        self._closing = True
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -93,6 +107,7 @@ class FramedConnection:
                 loop=self._loop,
                 clock=self._clock,
                 on_resident=self._take_residency,
+                on_gone=self._gone,
             )
             self._told_all = False
             since_s = self._clock()
@@ -122,6 +137,7 @@ class FramedConnection:
             self.emulates = bool(link.peer.emulates)
             log.info("connected to the center process at %s", self.name)
             self._first.set()
+            self._tell_reach(reachable=True)
         return await link.lost
 
     async def _connect(self, link: FramedLink) -> None:
@@ -131,6 +147,14 @@ class FramedConnection:
             return
         transport, _ = await self._loop.create_connection(lambda: link, address.host, address.port)
         notice_dead_peer(transport.get_extra_info("socket"))
+
+    def _gone(self) -> None:
+        if not self._closing:
+            self._tell_reach(reachable=False)
+
+    def _tell_reach(self, *, reachable: bool) -> None:
+        for center in self._rows:
+            self.on_reach(center, reachable)
 
     def _say(self, why: str) -> None:
         if why != self._why:

@@ -54,7 +54,9 @@ class FramedLink(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         on_resident: OnResident,
+        on_gone: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_gone``: nothing is taken any more; called once, before any attempt hears of it."""
         self.greeted: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[str] = loop.create_future()
         self.peer: Hello | None = None
@@ -65,6 +67,7 @@ class FramedLink(asyncio.Protocol):
         self._loop = loop
         self._clock = clock
         self._on_resident = on_resident
+        self._on_gone = on_gone
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._why = ""
@@ -230,8 +233,8 @@ class FramedLink(asyncio.Protocol):
             self.greeted.set_result(None)
 
     def _take_goodbye(self, told: frames.Goodbye, _body: bytes) -> None:
-        self.taking = False
         self._why = f"center process at {self._name} said goodbye: {told.reason}"
+        self._stop_taking()
         waiting, self._waiting = self._waiting, {}
         for call in waiting.values():
             call.fail(CenterDown(self._why))
@@ -342,8 +345,13 @@ class FramedLink(asyncio.Protocol):
         self._why = self._why or f"center process at {self._name} closed the connection{because}"
         self._fail_all()
 
+    def _stop_taking(self) -> None:
+        if self.taking:
+            self.taking = False
+            self._on_gone()
+
     def _fail_all(self) -> None:
-        self.taking = False
+        self._stop_taking()
         calls = [*self._calls.values(), *self._waiting.values()]
         probes, questions = list(self._probes.values()), list(self._questions.values())
         for table in (self._calls, self._waiting, self._probes, self._questions):

@@ -151,6 +151,13 @@ class Generation:
             plugin_limit_ms=routing.plugin_limit_ms,
         )
 
+    def reach_changed(self, center: str, reachable: bool) -> None:
+        """As the runtime's."""
+        for row, known in enumerate(self.centers):
+            if known.id == center:
+                now = self.lasting.loop.time()
+                self.fleet.reach_changed(row, reachable=reachable, now=now)
+
     def _front(self) -> Front:
         lasting, healthy = self.lasting, self.table.columns["healthy"]
         front = Front(

@@ -9,7 +9,7 @@ fit together at once, and by the end of every turn of the loop:
   in the same turn
 * what the fleet has charged is the sum over what is open
 * only who is in service is chosen (in panic also who is out for other causes than refusals);
-  who refused a connection is out of service
+  who refused a connection is out of service, and no request begins at one that was lost
 * attempts of a request: within their number, each at another center, none after its answer
   has begun or its deadline is over; hedges, and retries that leave a center in service, within
   their shares
@@ -23,6 +23,7 @@ from math import inf
 from typing import Any
 
 from gateway.api import Decision, Outcome
+from gateway.centers.framed import FramedCenter
 from gateway.centers.port import (
     Answered,
     Attempt,
@@ -382,6 +383,8 @@ class WatchedPort:
         """See ``CenterPort``."""
         ledger = self._ledger
         opened = ledger.started(self.row, attempt)
+        if opened.kind == "first":  # a config that ends is not told any more
+            self._check_connected()
         starting = True
 
         def hear(event: Event) -> None:
@@ -393,6 +396,15 @@ class WatchedPort:
         call = WatchedCall(ledger, opened, self.port.start(attempt, hear))
         starting = False
         return call
+
+    def _check_connected(self) -> None:
+        """No request begins where a connection was and is no more."""
+        if not isinstance(self.port, FramedCenter):
+            return
+        connection = self.port.connection
+        link, was_there = connection._link, connection.emulates is not None
+        if was_there and (link is None or not link.taking):
+            raise InvariantBroken("ejection", f"center {self.row} is chosen, and its link lost")
 
     def probe(self, vantage: int, on_result: OnReport) -> None:
         """See ``CenterPort``."""

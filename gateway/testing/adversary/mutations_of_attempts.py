@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from gateway_plugins.filters.healthy import Healthy
 
-from gateway.api import NearwayError
+from gateway.api import CenterError, DeadlineExceeded, NearwayError
 from gateway.centers.port import Failed
+from gateway.fleet import Fleet
 from gateway.fleet.health import Health
 from gateway.routing import InForce, Router
 from gateway.routing.attempts import RetryBudget
@@ -19,6 +20,7 @@ from gateway.serving import attempting
 from gateway.serving.attempting import Attempting
 from gateway.serving.deadlines import Deadlines
 from gateway.serving.exchange import Exchange
+from gateway.serving.hot_lane import turn
 from gateway.serving.intake import Intake
 from gateway.serving.models import ModelDoor
 from gateway.serving.tries import Try
@@ -125,6 +127,15 @@ def _unbounded(_original: Any) -> Any:
     return closer_error
 
 
+def _vaguer(_original: Any) -> Any:
+    """Seldom is nobody eligible from the start."""
+
+    def is_vague(error: Any, _decision: Any) -> bool:
+        return isinstance(error, CenterError | DeadlineExceeded)
+
+    return is_vague
+
+
 def _late(original: Any) -> Any:
     def add(self: Deadlines, due_s: float, watched: Any) -> None:
         original(self, due_s + 0.02, watched)
@@ -165,9 +176,11 @@ ATTEMPTS: tuple[Planted, ...] = (
       (Hedging, "delay_ms", returns(value=0.0)),
       (attempting, "hedge_of", _every_time))),
     ("ignores the ejection", ("ejection",), ((Healthy, "keep", _all_of_them),)),
+    ("does not tell of a lost connection", ("ejection",),
+     ((Fleet, "reach_changed", does_nothing),)),
     ("chooses who drains", ("ejection",), ((Health, "_refresh", _drains_are_nothing),)),
     ("lets a plugin's error through", ("honest", "no surprise"),
      ((Guard, "call", _unguarded),)),
     ("asks the centers why for as long as they like", ("deadline", "one answer", "in flight"),
-     ((ModelDoor, "closer_error", _unbounded),)),
+     ((ModelDoor, "closer_error", _unbounded), (turn, "is_vague", _vaguer))),
 )  # fmt: skip

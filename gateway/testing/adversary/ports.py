@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from gateway.api import Center
 from gateway.centers.emulated import EmulatedCenter
-from gateway.centers.framed import FramedCenter, FramedConnection
+from gateway.centers.framed import FramedCenter, FramedConnection, OnReach
 from gateway.centers.local import LocalCenter
 from gateway.centers.outbox import Outbox
 from gateway.centers.port import CenterPort
@@ -106,7 +106,7 @@ class CenterPorts:
 
     # ---- making and moving ------------------------------------------------------------------
 
-    def make(self, engine: Engine, on_residency: OnResidency) -> None:
+    def make(self, engine: Engine, on_residency: OnResidency, on_reach: OnReach) -> None:
         """One port a center."""
         outbox = Outbox(self._loop.call_soon)
         links: dict[str, FramedConnection] = {}
@@ -114,7 +114,7 @@ class CenterPorts:
             host = self._hosts.get(center.id, "")
             if host.startswith("framed"):
                 if host not in links:
-                    links[host] = self._connection(host, on_residency)
+                    links[host] = self._connection(host, on_residency, on_reach)
                 self.by_id[center.id] = FramedCenter(row, center, links[host], PLACE_NAMES)
             elif host:
                 self.by_id[center.id] = self._remote(row, center, outbox, host)
@@ -149,13 +149,16 @@ class CenterPorts:
         self.here.append(port)
         self.by_id[port.center.id] = port
 
-    def _connection(self, host: str, on_residency: OnResidency) -> FramedConnection:
+    def _connection(
+        self, host: str, on_residency: OnResidency, on_reach: OnReach
+    ) -> FramedConnection:
         made = FramedConnection(
             FramedAddress(host=host, port=FRAMES_PORT),
             loop=self._loop,
             clock=self._loop.time,
             random=Random(self._random.random()),
             on_residency=on_residency,
+            on_reach=on_reach,
         )
         self.connections.append(made)
         return made

@@ -50,7 +50,7 @@ class System:
         path_model = PathModel(PROFILES["premium"], border_ms=0.0, last_mile_ms=0.0)
         self.ports = CenterPorts(loop, network, shape, random, path_model)
         self.engine = engine_of(loop, Random(random.random()), self._residency_changed)
-        self.ports.make(self.engine, self._residency_changed)
+        self.ports.make(self.engine, self._residency_changed, self._reach_changed)
         centers = tuple(self.ports.centers)
         self.lasting = Lasting(
             loop,
@@ -146,6 +146,10 @@ class System:
         for generation in self.generations:
             generation.recorder.write(generation.recorder.take(self.loop.time()))
         self._timers["log"] = self.loop.call_later(LOG_EVERY_S, self._write_log)
+
+    def _reach_changed(self, center: str, reachable: bool) -> None:
+        self.trace.note("reach", center, reachable)
+        self.generation.reach_changed(center, reachable)
 
     def _residency_changed(self, model: str, row: int, resident: bool, run_ms: float) -> None:
         self.generation.told(model, row, resident, run_ms)

@@ -434,6 +434,21 @@ def test_a_client_that_leaves_a_center_on_trial_owes_it_another_request() -> Non
     assert table.columns["healthy"][0] == 1
 
 
+def test_a_lost_connection_takes_a_center_out_with_no_attempt_to_tell() -> None:
+    table, fleet = fleet_of()
+    epoch = table.epoch
+    fleet.reach_changed(1, reachable=False, now=5.0)
+    assert table.columns["healthy"].tolist() == [1, 0, 1, 1]
+    assert table.epoch > epoch
+    assert fleet.state(5.0)[1]["errors"] == 0
+    assert fleet.to_probe(5.1) == []
+    fleet.reach_changed(1, reachable=True, now=5.2)
+    assert table.columns["healthy"][1] == 0  # a connection is no answer
+    assert fleet.to_probe(5.2) == [1]
+    fleet.probed(1, alive=True, now=5.21)
+    assert table.columns["healthy"][1] == 1
+
+
 def test_being_outrun_between_answers_proves_nothing() -> None:
     table, fleet = fleet_of()
     for k in range(20):

@@ -235,6 +235,18 @@ def come_back(health: Health, center: int, now: float) -> None:
         serve(health, center, now)
 
 
+@pytest.mark.parametrize(("cause", "due"), [(DOWN, [0]), (FAILED, [])])
+def test_a_connection_that_is_back_is_probed_at_once_if_it_was_missed(
+    cause: str, due: list[int]
+) -> None:
+    health = put_in("ejected", cause)
+    assert health.due(10.1) == []
+    health.reached(0, 10.2)
+    assert health.due(10.2) == due
+    health.reached(1, 10.2)
+    assert health.conditions[1].stage == "ok"
+
+
 def test_a_center_that_fails_again_soon_waits_longer_and_later_it_is_forgiven() -> None:
     health = put_in("ejected")
     come_back(health, 0, 12.0)

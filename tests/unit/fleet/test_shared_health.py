@@ -52,6 +52,17 @@ def test_what_was_heard_rules_again() -> None:
     assert two.mine.in_service()[2] == 1
 
 
+def test_a_connection_that_is_back_is_probed_before_its_penalty_is_over() -> None:
+    two = Two()
+    two.mine.erred(2, "center_down", 1.0)
+    two.round(1.01)
+    two.round(1.1)
+    assert two.shared["probe_asked"][2] == 0
+    two.mine.reached(2, 1.1)
+    two.round(1.11)
+    assert two.shared["probe_asked"][2] == 1
+
+
 def test_one_error_ejects_nobody() -> None:
     two = Two()
     assert not two.mine.erred(1, "center_failed", 1.0)

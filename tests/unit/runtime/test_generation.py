@@ -20,6 +20,19 @@ def test_rows_of_those_that_are_in_both() -> None:
     assert rows_by_id(deciding("a"), deciding("b")) == {}
 
 
+def test_a_lost_connection_is_told_to_the_fleet_by_its_row() -> None:
+    told: list[Any] = []
+    fleet = SimpleNamespace(reach_changed=lambda row, **how: told.append((row, how)))
+    it = SimpleNamespace(
+        _row_of={"a": 0, "b": 1},
+        deciding=SimpleNamespace(fleet=fleet),
+        lasting=SimpleNamespace(line=SimpleNamespace(now=lambda: 7.0)),
+    )
+    Generation.reach_changed(cast(Any, it), "b", False)
+    Generation.reach_changed(cast(Any, it), "of another config", False)
+    assert told == [(1, {"reachable": False, "now": 7.0})]
+
+
 def generation(in_flight: int) -> Any:
     line = SimpleNamespace(now=asyncio.get_running_loop().time)
     return SimpleNamespace(

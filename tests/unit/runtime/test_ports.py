@@ -126,11 +126,18 @@ async def test_ports_that_stay_learn_of_their_rows_when_it_is_time(around: Surro
     ports: list[Any] = list(now.all)
     assert [port.row for port in ports] == [2, 1, 0]
     told: list[Any] = []
-    now.settle(lambda *change: told.append(change), lambda *_: None)
+    reach: list[Any] = []
+    now.settle(
+        lambda *change: told.append(change),
+        lambda *_: None,
+        lambda *change: reach.append(change),
+    )
     assert [port.row for port in ports] == [0, 1, 2]
     assert ports[2].faults is faults
     ports[0].connection.on_residency("m", 0, True, 1.0)
     assert told == [("m", 0, True, 1.0)]
+    ports[0].connection.on_reach("c", False)
+    assert reach == [("c", False)]
 
 
 async def test_other_bounds_make_other_ports(around: Surroundings) -> None:

@@ -43,12 +43,14 @@ class Linked:
     def __init__(self, *, in_flight_max: int = 4, frame_bytes_max: int = 200_000) -> None:
         self.now = 100.0
         self.told: list[Any] = []
+        self.gone: list[dict[str, int]] = []  # by attempt, the events heard before
         self.link = FramedLink(
             "here",
             "test",
             loop=asyncio.get_running_loop(),
             clock=lambda: self.now,
             on_resident=self.told.append,
+            on_gone=lambda: self.gone.append({name: len(of) for name, of in self.events.items()}),
         )
         self.transport = FakeTransport()
         self.link.connection_made(self.transport)

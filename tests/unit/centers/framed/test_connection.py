@@ -52,12 +52,14 @@ class Process(asyncio.Protocol):
 class Fixture:
     def __init__(self, address: FramedAddress) -> None:
         self.resident: list[tuple[Any, ...]] = []
+        self.reach: list[tuple[str, bool]] = []
         self.connection = FramedConnection(
             address,
             loop=asyncio.get_running_loop(),
             clock=asyncio.get_running_loop().time,
             random=Random(1),
             on_residency=lambda *change: self.resident.append(change),
+            on_reach=lambda *change: self.reach.append(change),
         )
 
     async def ask(self, center: str = "c") -> Any:
@@ -151,6 +153,30 @@ async def test_lost_it_is_made_again(path: Path) -> None:
         await until(lambda: fixture.connection._link is not None)
         assert (await fixture.ask()).payload == b"body"
         await fixture.connection.close()
+
+
+async def test_a_loss_is_told_for_each_of_its_centers_and_so_is_the_return(path: Path) -> None:
+    fixture = Fixture(FramedAddress(path=str(path)))
+    for row, center in enumerate("ab"):
+        fixture.connection.serves(center, row)
+    async with listening(path) as (_, made):
+        await fixture.connection.open()
+        assert fixture.reach == [("a", True), ("b", True)]
+        fixture.reach.clear()
+        made[0].transport.abort()
+        await until(lambda: len(fixture.reach) == 4)
+        assert fixture.reach == [("a", False), ("b", False), ("a", True), ("b", True)]
+        fixture.reach.clear()
+        await fixture.connection.close()
+        assert fixture.reach == []  # nobody lost anything
+
+
+async def test_what_was_never_there_is_not_lost(path: Path) -> None:
+    fixture = Fixture(FramedAddress(path=str(path)))
+    fixture.connection.serves("a", 0)
+    await fixture.connection.open()
+    assert fixture.reach == []
+    await fixture.connection.close()
 
 
 async def test_a_process_that_speaks_another_version_says_so(path: Path) -> None:

@@ -324,6 +324,28 @@ async def test_goodbye_takes_nothing_new_and_ends_what_is_under_way(
     assert linked.kinds("a") == ["Sent", "Whole"]
 
 
+async def test_that_it_takes_nothing_more_is_told_once_before_attempts_hear_of_it(
+    make_linked: Callable[..., Any],
+) -> None:
+    linked = make_linked().greet()
+    linked.start("a")
+    await linked.turn()
+    linked.link.connection_lost(None)
+    assert linked.gone == [{"a": 1}]  # Sent, and no Failed yet
+    assert linked.kinds("a") == ["Sent", "Failed"]
+    leaving = make_linked().greet()
+    leaving.say(frames.Goodbye("stops", drains=True))
+    assert len(leaving.gone) == 1
+    leaving.link.connection_lost(None)
+    assert len(leaving.gone) == 1
+
+
+async def test_who_was_never_greeted_is_not_gone(make_linked: Callable[..., Any]) -> None:
+    linked = make_linked()
+    linked.link.connection_lost(None)
+    assert linked.gone == []
+
+
 async def test_goodbye_without_draining_is_the_end(make_linked: Callable[..., Any]) -> None:
     linked = make_linked().greet()
     linked.say(frames.Goodbye("garbage", drains=False))
