@@ -42,6 +42,7 @@ class Server(Section, frozen=True):
     lane: Literal["hot", "aiohttp"] = "hot"
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     cors_origins: tuple[WebOrigin, ...] = ()
+    compress_bytes_min: Annotated[int, Meta(ge=0)] = 0
     tls_cert: str = ""
     tls_key: str = ""
     body_bytes_max: Count = 16 * 1024 * 1024

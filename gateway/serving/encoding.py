@@ -7,13 +7,13 @@ takes about 10 ms a megabyte and lets go of the interpreter while it works.
 from __future__ import annotations
 
 import asyncio
+import sys
 import zlib
 
 from gateway.api import InvalidRequest, TooLarge, UnsupportedMedia
+from gateway.config.settings import Server
 
 INLINE_BYTES_MAX = 64 * 1024
-COMPRESS_BYTES_MIN = 1400
-"""An answer that fits one packet is not made smaller by being compressed."""
 
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _WBITS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
@@ -60,6 +60,11 @@ def _inflate(body: bytes, bytes_max: int) -> bytes:
             "send it as one gzip or deflate stream"
         )
     return plain
+
+
+def compress_bytes_min(server: Server) -> int:
+    """Answers so large are compressed for a client that asks."""
+    return server.compress_bytes_min or sys.maxsize
 
 
 def wanted_encoding(accept_encoding: str | None) -> str | None:

@@ -18,7 +18,7 @@ from gateway.serving.arrival import Arrival
 from gateway.serving.body import Held, late_body
 from gateway.serving.boundary import INTERNAL, error_answer, internal_answer
 from gateway.serving.encoding import (
-    COMPRESS_BYTES_MIN,
+    compress_bytes_min,
     deflate,
     inflate,
     known_encoding,
@@ -43,6 +43,7 @@ class InferDoor:
         self._heads = AnswerHead(front)
         self._body_bytes_max = front.settings.server.body_bytes_max
         self._patience = patience_of(front.settings)
+        self._compress_bytes_min = compress_bytes_min(front.settings.server)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One inference request; every error leaves as JSON with the request's id."""
@@ -161,7 +162,7 @@ class InferDoor:
         head, chunks = reply.head, reply.chunks
         assert head is not None
         payload = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if len(payload) >= COMPRESS_BYTES_MIN:
+        if len(payload) >= self._compress_bytes_min:
             encoding = wanted_encoding(request.headers.get("Accept-Encoding"))
             if encoding is not None:
                 payload = await deflate(payload, encoding)

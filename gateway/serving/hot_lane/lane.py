@@ -18,6 +18,7 @@ from aiohttp.web import RequestHandler
 from gateway.centers.outbox import Outbox
 from gateway.serving.answer_head import AnswerHead
 from gateway.serving.boundary import SERVER, head_lines
+from gateway.serving.encoding import compress_bytes_min
 from gateway.serving.front import Front
 from gateway.serving.hot_lane.connection import Connection
 from gateway.serving.hot_lane.head import HeadCache, HeadReader
@@ -72,6 +73,7 @@ class HotLane:
         self.arrival_of = front.intake.arrival_of
         self.new_id = front.intake.new_id
         self.patience = patience_of(front.settings)
+        self.compress_bytes_min = compress_bytes_min(front.settings.server)
         reader = HeadReader(front.intake, front.settings)
         for cache in self._heads:
             cache.take(reader)

@@ -33,7 +33,6 @@ from gateway.serving.boundary import (
     internal_message,
 )
 from gateway.serving.encoding import (
-    COMPRESS_BYTES_MIN,
     INLINE_BYTES_MAX,
     deflate,
     deflate_now,
@@ -213,7 +212,7 @@ class Turn:
             or arrival.model is not arrival.query.model
             or whole.head_bytes is not None
             or self._lane.front.retiring
-            or (len(payload) >= COMPRESS_BYTES_MIN and head.asked.accept_encoding is not None)
+            or (len(payload) >= lane.compress_bytes_min and head.asked.accept_encoding is not None)
         ):
             told = Head(whole.status, whole.content_type, whole.head_bytes)
             self._send_told(told, center, parts, payload)
@@ -286,7 +285,7 @@ class Turn:
         """A whole answer whose head needs a closer look."""
         try:
             fields, encoding = self._fields(head, center, parts), None
-            if len(payload) >= COMPRESS_BYTES_MIN:
+            if len(payload) >= self._lane.compress_bytes_min:
                 encoding = wanted_encoding(self._asked_encoding())
             if encoding is not None:
                 fields["Content-Encoding"] = encoding

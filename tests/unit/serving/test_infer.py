@@ -370,12 +370,23 @@ async def test_unknown_encodings_are_415(door: Door) -> None:
 async def test_a_large_answer_is_compressed_for_who_takes_it(
     door: Door, accept: str, encoding: str | None, unpack: Any
 ) -> None:
-    client = await door()
+    client = await door(server={"compress_bytes_min": 1400})
     large = b'{"outputs":[' + b"0," * 5000 + b"0]}"
     client.front.ports[0].script = lambda one: one.answer(large)
     response = await infer(client, Accept_Encoding=accept)
     assert response.headers.get("Content-Encoding") == encoding
     assert unpack(await response.read()) == large
+
+
+@pytest.mark.parametrize(("bytes_min", "size"), [(0, 5000), (1400, 1399)])
+async def test_no_answer_is_compressed_unless_told_and_large(
+    door: Door, bytes_min: int, size: int
+) -> None:
+    client = await door(server={"compress_bytes_min": bytes_min})
+    client.front.ports[0].script = lambda one: one.answer(b"0" * size)
+    response = await infer(client, Accept_Encoding="gzip")
+    assert "Content-Encoding" not in response.headers
+    assert await response.read() == b"0" * size
 
 
 async def test_the_bound_of_requests_under_way_answers_503(door: Door) -> None:

@@ -55,6 +55,7 @@ async def test_a_large_answer_is_compressed_on_the_loop_or_beside_it(
     bench: Any, request_of: Any, turns: Any, size: int
 ) -> None:
     bench.front.ports[0].script = lambda one: one.answer(b"z" * size)
+    bench.lane.compress_bytes_min = 1400
     wire = bench.wire()
     wire.feed(request_of(b"{}", "Accept-Encoding: gzip") * 2)
     for _ in range(5000):
@@ -72,6 +73,7 @@ async def test_who_leaves_while_its_answer_is_compressed_leaves_nothing(
     bench: Any, request_of: Any, turns: Any
 ) -> None:
     bench.front.ports[0].script = lambda one: one.answer(b"z" * 200_000)
+    bench.lane.compress_bytes_min = 1400
     wire = bench.wire()
     wire.feed(request_of(b"{}", "Accept-Encoding: gzip"))
     for _ in range(100):
