@@ -18,6 +18,7 @@ def test_every_call_of_the_seam_is_one_the_real_thing_takes(seam: type, real: ty
     names = [name for name in vars(seam) if not name.startswith("_")]
     assert names
     for name in names:
-        asked = list(inspect.signature(getattr(seam, name)).parameters)
-        signature = inspect.signature(getattr(real, name))
-        signature.bind(*asked)
+        asked = inspect.signature(getattr(seam, name)).parameters.values()
+        placed = [each.name for each in asked if each.kind is not each.KEYWORD_ONLY]
+        named = {each.name: each.name for each in asked if each.kind is each.KEYWORD_ONLY}
+        inspect.signature(getattr(real, name)).bind(*placed, **named)
