@@ -18,6 +18,7 @@ from gateway.serving.aiohttp_lane import note_requests
 from gateway.serving.batch import BatchDoor
 from gateway.serving.boundary import SERVER, json_answer, make_boundary, make_expectation
 from gateway.serving.front import Front
+from gateway.serving.generate import GenerateDoor
 from gateway.serving.infer import InferDoor
 from gateway.serving.models import ModelDoor
 from gateway.serving.oip import ProtocolDoor
@@ -158,6 +159,10 @@ def _routes(front: Front) -> Iterator[Route]:
     of_version = f"{model}/versions/{{version}}"
     yield "POST", f"{model}/infer", infer.handle
     yield "POST", f"{of_version}/infer", infer.handle
+    for suffix, stream in (("generate", False), ("generate_stream", True)):
+        generate = GenerateDoor(front, models, stream=stream)
+        yield "POST", f"{model}/{suffix}", generate.handle
+        yield "POST", f"{of_version}/{suffix}", generate.handle
     yield "POST", "/v2/batch", BatchDoor(front, models).handle
     yield "GET", "/v2/stream", StreamDoor(_front_now).handle
     yield "GET", "/v2", door.server_metadata

@@ -29,7 +29,7 @@ from gateway.serving.front import Front
 from gateway.serving.models import ModelDoor
 from gateway.serving.packing import PackedReply, is_packed, wants_packed
 from gateway.serving.patience import patience_of
-from gateway.serving.reply import Reply, Through
+from gateway.serving.reply import Reply, Through, WholeReply
 from gateway.wire.msgpack_infer import unpack_request
 
 
@@ -141,7 +141,7 @@ class InferDoor:
             headers = self._headers(request, arrival, reply, exchange)
             if isinstance(reply, PackedReply):
                 reply.pack(headers)
-            elif reply.parts is None:
+            elif reply.parts is None and not isinstance(reply, WholeReply):
                 return await self._stream(request, arrival, reply, headers)
         finally:
             exchange.cancel()

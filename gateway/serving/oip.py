@@ -28,6 +28,7 @@ from gateway.wire import (
 
 EXTENSIONS = (
     "binary_tensor_data",
+    "generate",
     "classification",
     "model_configuration",
     "model_repository",

@@ -79,6 +79,9 @@ def _paths() -> Object:
         ):
             item = _get(summary, schema, OF_MODELS)
             paths[prefix + suffix] = {"parameters": _parameters(*names), **item}
+        for suffix in ("generate", "generate_stream"):
+            generate = _generate(events=suffix != "generate")
+            paths[f"{prefix}/{suffix}"] = {"parameters": _parameters(*names), "post": generate}
         paths[f"{prefix}/infer"] = {"parameters": _parameters(*names), "post": _infer()}
     return paths
 
@@ -169,6 +172,15 @@ def _stream() -> Object:
     del responses["200"]
     responses["101"] = {"description": "A WebSocket: a message a request, a message an answer"}
     return {"summary": "Many inferences over one WebSocket", "responses": responses}
+
+
+def _generate(*, events: bool) -> Object:
+    text = {"text/event-stream": {"schema": {"type": "string"}}}
+    return {
+        "summary": "Text continued, as server-sent events" if events else "Text continued",
+        "requestBody": {"required": True, "content": _json("generate_request")},
+        "responses": _responses(text if events else _json("generate_response"), OF_INFERENCE),
+    }
 
 
 def _infer() -> Object:

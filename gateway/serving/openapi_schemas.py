@@ -153,6 +153,31 @@ SCHEMAS: Object = {
         },
         ("responses",),
     ),
+    "generate_request": _object(
+        {
+            "text_input": TEXT,
+            "id": TEXT,
+            "parameters": _object(
+                {
+                    "max_tokens": {"type": "integer", "minimum": 1, "default": 20},
+                    "temperature": {"type": "number", "minimum": 0, "maximum": 2, "default": 1},
+                    "top_p": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                    "seed": {"type": "integer"},
+                    "stop": {"anyOf": [NAME, _list(NAME, maxItems=4)]},
+                    "stream": {"type": "boolean"},
+                    "details": {"const": False},
+                },
+                additionalProperties=False,
+            ),
+        },
+        ("text_input",),
+        additionalProperties=False,
+    ),
+    "generate_response": _object(
+        {"text_output": TEXT, "model_name": NAME, "model_version": NAME, "id": TEXT},
+        ("text_output", "model_name"),
+        additionalProperties=False,
+    ),
     "response_output": _object(
         {
             "name": TEXT,

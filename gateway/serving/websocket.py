@@ -48,11 +48,10 @@ class StreamDoor:
             raise NoCenter("the gateway is starting or draining; ask another one, or again later")
         intake, server = front.intake, front.settings.server
         said = intake.said(request.headers, trusted=intake.trusts(request.remote))
-        socket: web.WebSocketResponse[bool] = web.WebSocketResponse(
+        socket: web.WebSocketResponse = web.WebSocketResponse(
             heartbeat=server.websocket_ping_s,
             max_msg_size=server.body_bytes_max,
             compress=False,
-            decode_text=False,
         )
         if not socket.can_prepare(request).ok:
             raise InvalidRequest(
@@ -86,7 +85,7 @@ class Stream:
     def __init__(
         self,
         request: web.Request,
-        socket: web.WebSocketResponse[bool],
+        socket: web.WebSocketResponse,
         front_of: FrontOf,
         said: Said,
         request_id: str,
@@ -124,7 +123,10 @@ class Stream:
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
             self._free.release()
             return False
-        self._begin(message.data, packed=message.type is WSMsgType.BINARY)
+        if message.type is WSMsgType.TEXT:
+            self._begin(message.data.encode(), packed=False)
+        else:
+            self._begin(message.data, packed=True)
         return True
 
     async def _stays(self) -> bool:
@@ -163,7 +165,7 @@ class Stream:
             if packed:
                 await self._socket.send_bytes(told)
             else:
-                await self._socket.send_frame(told, WSMsgType.TEXT)
+                await self._socket.send_str(told.decode())
         except ConnectionError:
             pass  # it has left; reading notices as well
         finally:

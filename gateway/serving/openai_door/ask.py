@@ -58,7 +58,7 @@ class AskDoor(InferDoor):
             front.enter(held.bytes)
         except NearwayError as error:
             front.refused(request_id, UNREAD, error.http_status, error.reason)
-            return openai_error_answer(error, request_id)
+            return self._error_answer(error, request_id)
         try:
             arrival = await self._read(request, held, request_id, arrived_s)
             counted = True
@@ -66,13 +66,13 @@ class AskDoor(InferDoor):
         except NearwayError as error:
             if not counted:
                 front.refused(request_id, UNREAD, error.http_status, error.reason)
-            return openai_error_answer(error, request_id)
+            return self._error_answer(error, request_id)
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - the request boundary, with the id the center saw
             if not counted:
                 front.refused(request_id, UNREAD, 500, INTERNAL)
-            return openai_internal_answer(request, request_id)
+            return self._internal_answer(request, request_id)
         finally:
             front.leave(held.bytes)
 
@@ -87,7 +87,7 @@ class AskDoor(InferDoor):
         if encoding is not None:
             body = await inflate(body, self._body_bytes_max)
             held.grow_to(len(body))
-        asked, body = addressed(body, self._aliases)
+        asked, body = addressed(self._as_asked(request, body), self._aliases)
         said = intake.said(headers, trusted=intake.trusts(request.remote))
         texts = self._route != EMBEDDINGS
         budget_ms = said.budget_ms
@@ -104,7 +104,13 @@ class AskDoor(InferDoor):
             prompt=asked.begin(PROMPT_BYTES_MAX),
         )
         arrival = (TextArrival if texts else Arrival)(
-            query, body, None, "", request_id, arrived_s, arrived_s + budget_ms / 1e3
+            query,
+            body,
+            None,
+            request.match_info.get("version", ""),
+            request_id,
+            arrived_s,
+            arrived_s + budget_ms / 1e3,
         )
         arrival.route = self._route
         arrival.traceparent = said.traceparent
@@ -114,6 +120,10 @@ class AskDoor(InferDoor):
             arrival.first_byte_s = first_ms / 1e3
             arrival.silence_s = self._times.silence_ms / 1e3
         return arrival
+
+    def _as_asked(self, _request: web.Request, body: bytes) -> bytes:
+        """The body in OpenAI's form."""
+        return body
 
     def _reply(self, _request: web.Request) -> Reply:
         ready = asyncio.get_running_loop().create_future()
@@ -142,9 +152,20 @@ class AskDoor(InferDoor):
         """Say why, to a client that still reads, and end the connection."""
         try:
             async with asyncio.timeout(LAST_WORDS_S):
-                await response.write(error_event(error))
+                await response.write(self._error_event(error))
                 await response.write_eof()
         except (TimeoutError, ConnectionError):
             await super()._break_off(request, response, error)
         else:
             response.force_close()
+
+    # ---- how errors look ------------------------------------------------------------------
+
+    def _error_answer(self, error: NearwayError, request_id: str) -> web.Response:
+        return openai_error_answer(error, request_id)
+
+    def _internal_answer(self, request: web.Request, request_id: str) -> web.Response:
+        return openai_internal_answer(request, request_id)
+
+    def _error_event(self, error: NearwayError) -> bytes:
+        return error_event(error)

@@ -108,7 +108,7 @@ async def test_answers_together_are_bounded(door: Any) -> None:
 
 
 async def test_who_leaves_takes_all_of_it_along(door: Any) -> None:
-    client = await door()
+    client = await door(attempts={"hedge_share": 0.0})
     port = client.front.ports[0]
     port.script = None
     asking = asyncio.ensure_future(ask(client, [ONE] * 3))

@@ -27,7 +27,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_answers_come_as_they_are_done(door: Any) -> None:
-    client = await door()
+    client = await door(attempts={"hedge_share": 0.0})
     port = client.front.ports[0]
     port.script = None
     async with client.ws_connect(PATH) as stream:
@@ -75,7 +75,7 @@ async def test_one_that_is_wrong_ends_nothing(door: Any) -> None:
 
 
 async def test_no_more_is_read_than_may_be_under_way(door: Any) -> None:
-    client = await door(server={"websocket_in_flight_max": 2})
+    client = await door(server={"websocket_in_flight_max": 2}, attempts={"hedge_share": 0.0})
     port = client.front.ports[0]
     port.script = None
     async with client.ws_connect(PATH) as stream:
@@ -86,12 +86,12 @@ async def test_no_more_is_read_than_may_be_under_way(door: Any) -> None:
         assert len(port.started) == 2
         port.started[0].answer()
         assert (await stream.receive_json(timeout=5))["id"] == "a"
-        await until(lambda: len(port.started) == 3)
+        await until(lambda: len(port.started) >= 3)
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
 async def test_who_leaves_takes_all_of_it_along(door: Any, how: str) -> None:
-    client = await door()
+    client = await door(attempts={"hedge_share": 0.0})
     front = client.front
     front.ports[0].script = None
     stream = await client.ws_connect(PATH)
@@ -156,7 +156,7 @@ async def test_an_idle_one_is_closed(door: Any) -> None:
 
 
 async def test_a_client_without_pongs_is_gone(door: Any) -> None:
-    client = await door(server={"websocket_ping_s": 0.05})
+    client = await door(server={"websocket_ping_s": 0.05}, attempts={"hedge_share": 0.0})
     front = client.front
     front.ports[0].script = None
     stream = await client.ws_connect(PATH, autoping=False)
