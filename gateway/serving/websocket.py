@@ -115,30 +115,35 @@ class Stream:
     async def _next(self) -> bool:
         """One message, when there is room for it; False at the end."""
         await self._free.acquire()
+        if self._front_of(self._request).retiring:
+            return await self._part()
         try:
-            message = await self._socket.receive(timeout=LOOK_S)
+            async with asyncio.timeout(LOOK_S):  # receive's own begins again with each ping
+                message = await self._socket.receive()
         except TimeoutError:
             self._free.release()
             return await self._stays()
-        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            self._free.release()
-            return False
         if message.type is WSMsgType.TEXT:
             self._begin(message.data.encode(), packed=False)
-        else:
+        elif message.type is WSMsgType.BINARY:
             self._begin(message.data, packed=True)
+        else:
+            return False
         return True
+
+    async def _part(self) -> bool:
+        """The gateway drains: what is under way is answered, and nothing more is read."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the gateway drains")
+        return False
 
     async def _stays(self) -> bool:
         """Nobody said anything for a while."""
         front = self._front_of(self._request)
         if self._tasks:
             self._heard_s = front.clock()
-            return True
-        if front.retiring:
-            await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the gateway drains")
-            return False
-        if front.clock() - self._heard_s > front.settings.server.idle_timeout_s:
+        elif front.clock() - self._heard_s > front.settings.server.idle_timeout_s:
             await self._socket.close(code=WSCloseCode.OK, message=b"idle for too long")
             return False
         return True

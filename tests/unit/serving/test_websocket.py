@@ -89,7 +89,7 @@ async def test_no_more_is_read_than_may_be_under_way(door: Any) -> None:
         await until(lambda: len(port.started) >= 3)
 
 
-@pytest.mark.parametrize("how", ["close", "abort"])
+@pytest.mark.parametrize("how", ["close", "abort", "end of file"])
 async def test_who_leaves_takes_all_of_it_along(door: Any, how: str) -> None:
     client = await door(attempts={"hedge_share": 0.0})
     front = client.front
@@ -100,8 +100,10 @@ async def test_who_leaves_takes_all_of_it_along(door: Any, how: str) -> None:
     await until(lambda: len(front.ports[0].started) == 3)
     if how == "close":
         await stream.close()
-    else:
+    elif how == "abort":
         stream._response.connection.transport.abort()
+    else:
+        stream._response.connection.transport.close()
     await until(lambda: all(one.cancelled for one in front.ports[0].started))
     await until(lambda: front.metrics.in_flight == 0)
     assert front.router.open == []
@@ -164,6 +166,52 @@ async def test_a_client_without_pongs_is_gone(door: Any) -> None:
     await until(lambda: len(front.ports[0].started) == 1)
     await until(lambda: front.ports[0].started[0].cancelled)
     await stream.close()
+
+
+async def test_pings_alone_keep_it_not_open(door: Any) -> None:
+    client = await door(server={"idle_timeout_s": 0.05})
+    async with client.ws_connect(PATH) as stream:
+
+        async def ping() -> None:
+            while not stream.closed:
+                await stream.ping()
+                await asyncio.sleep(0.02)
+
+        pinging = asyncio.ensure_future(ping())
+        message = await stream.receive(timeout=5)
+        assert (message.type, message.data) == (WSMsgType.CLOSE, 1000)
+        pinging.cancel()
+
+
+async def test_each_message_goes_by_the_front_in_force(door: Any, make_front: Any) -> None:
+    client = await door()
+    before, after = client.front, make_front(server=client.front.settings.server)
+    async with client.ws_connect(PATH) as stream:
+        await stream.send_str(one("a"))
+        await stream.receive_json(timeout=5)
+        client.door.take(after)
+        await stream.send_str(one("b"))
+        assert (await stream.receive_json(timeout=5))["status"] == 200
+    assert [len(front.ports[0].started) for front in (before, after)] == [1, 1]
+
+
+async def test_what_is_under_way_when_it_drains_is_answered(door: Any) -> None:
+    client = await door(attempts={"hedge_share": 0.0})
+    port = client.front.ports[0]
+    port.script = None
+    async with client.ws_connect(PATH) as stream:
+        await stream.send_str(one("a"))
+        await until(lambda: len(port.started) == 1)
+        client.front.retiring = True
+        await stream.send_str(one("b"))
+        await until(lambda: len(port.started) == 2)  # it was being read for already
+        await stream.send_str(one("c"))
+        for started in port.started:
+            started.answer()
+        assert {(await stream.receive_json(timeout=5))["id"] for _ in range(2)} == {"a", "b"}
+        message = await stream.receive(timeout=5)
+        assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
+    assert len(port.started) == 2
 
 
 async def test_a_gateway_that_drains_closes_it(door: Any) -> None:
