@@ -164,3 +164,40 @@ async def test_a_defect_ends_one_request_and_is_told_by_an_id(
     [told] = await all_of(client.stream([request_of(id_="i-1")]))
     assert "secret" not in told.error_message
     assert told.infer_response.id == "i-1"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_ten_thousand_clients_that_leave_leave_nothing(
+    grpc_door: Any, request_of: Any, until: Any
+) -> None:
+    """A connection each for sixteen: gRPC refuses calls where too many were cancelled before."""
+    client = await grpc_door(server={"grpc_calls_max": 32}, attempts={"max": 1})
+    never(client.front)
+    port, at_once, done = client.front.ports[0], 8, 0
+    while done < 10_000:
+        port.started.clear()
+        feeds = [Feed(request_of()) for _ in range(at_once)]
+        other = type(client)(client.address)
+        calls = [other.stream(feed) for feed in feeds]
+        calls += [other.begin("ModelInfer", request_of()) for _ in range(at_once)]
+        await until(lambda: len(port.started) == 2 * at_once)
+        for call in calls:
+            call.cancel()
+        for feed in feeds:
+            feed.end()
+        other.channel.close()
+        await until(lambda: client.front.metrics.in_flight == 0)
+        assert all(one.cancelled for one in port.started)
+        done += len(port.started)
+    assert client.front.router.open == []
+    assert client.door._serving.tasks == set()
+    port.script = lambda one: one.answer()
+    fresh = type(client)(client.address)
+    feeds = [Feed(request_of()) for _ in range(16)]  # as many streams as there may be
+    calls = [fresh.stream(feed) for feed in feeds]
+    for call in calls:
+        assert (await asyncio.to_thread(next, call)).error_message == ""
+    for feed in feeds:
+        feed.end()
+    fresh.channel.close()
