@@ -12,9 +12,12 @@ from typing import Any
 import aiohttp
 import msgspec
 import numpy as np
+import pytest
 from gateway_models import repository
 from jsonschema import Draft202012Validator
 
+SOAK = (pytest.mark.soak, pytest.mark.timeout(900))
+GROWTH_MAX_KB = 24 * 1024
 MODELS = ("blast-furnace", "grid-load")
 FAR = {"x-nearway-origin": "43.8,87.6"}
 """Where an answer takes tens of milliseconds: there is time to leave."""
@@ -99,21 +102,43 @@ async def test_many_windows_over_one_websocket(served: Any) -> None:
     assert seen == {str(number): MODELS[number % 2] for number in range(100)}
 
 
-async def test_who_leaves_a_websocket_leaves_nothing_behind(served: Any) -> None:
-    gone = 'code="499"'
-    url = served.url
-    before = await asyncio.to_thread(sample, url, "nearway_requests_total", gone)
+@pytest.mark.parametrize("leavers", [20, pytest.param(10_000, marks=SOAK)])
+async def test_who_leaves_a_websocket_leaves_nothing_behind(served: Any, leavers: int) -> None:
+    """Each asks for several and goes after the first answer, so the others are given up."""
+    url, left = served.url, 'code="499"'
+    windows = [json.dumps({**example(MODELS[0]), "id": str(n)}) for n in range(4)]
+    before = await asyncio.to_thread(sample, url, "nearway_requests_total", left)
     async with aiohttp.ClientSession() as session:
-        for _ in range(10):
-            stream = await session.ws_connect(f"{url}/v2/stream", headers=FAR)
-            for number in range(20):
-                await stream.send_json({**example(MODELS[0]), "id": str(number)})
-            assert (await stream.receive_json(timeout=20))["status"] == 200
-            stream._response.connection.transport.abort()  # type: ignore[union-attr]
+
+        async def leave(times: int) -> None:
+            for _ in range(times):
+                stream = await session.ws_connect(f"{url}/v2/stream", headers=FAR)
+                for window in windows:
+                    await stream.send_str(window)
+                assert (await stream.receive_json(timeout=20))["status"] == 200
+                stream._response.connection.transport.abort()  # type: ignore[union-attr]
+
+        await asyncio.gather(*(leave(leavers // 40) for _ in range(4)))
+        begun_kb = resident_kb(served)
+        await asyncio.gather(*(leave(leavers // 4 - leavers // 40) for _ in range(4)))
+    names = ("nearway_requests_in_flight", "nearway_bodies_bytes")
     for _ in range(200):
-        if await asyncio.to_thread(sample, url, "nearway_requests_in_flight") == 0:
+        held = [await asyncio.to_thread(sample, url, name) for name in names]
+        if held == [0, 0]:
             break
         await asyncio.sleep(0.02)
-    assert await asyncio.to_thread(sample, url, "nearway_requests_in_flight") == 0
-    assert await asyncio.to_thread(sample, url, "nearway_requests_total", gone) > before
-    assert post(url, "/v2/batch", json.dumps({"requests": [example(MODELS[0])]}).encode())[0] == 200
+    assert held == [0, 0]
+    assert await asyncio.to_thread(sample, url, "nearway_requests_total", left) > before
+    assert resident_kb(served) - begun_kb < GROWTH_MAX_KB
+    body = json.dumps({"requests": [example(MODELS[0])]}).encode()
+    status, told = await asyncio.to_thread(post, url, "/v2/batch", body)
+    assert (status, json.loads(told)["responses"][0]["status"]) == (200, 200)
+
+
+def resident_kb(served: Any) -> int:
+    """Of the gateway's process; 0 where the system does not tell."""
+    status = Path(f"/proc/{served.process.pid}/status")
+    if not status.exists():
+        return 0
+    lines = status.read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
