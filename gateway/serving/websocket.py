@@ -25,6 +25,8 @@ from gateway.serving.one_of_many import OneOfMany
 
 LOOK_S = 0.5
 """How often a connection without messages is looked at: is it idle, does the gateway drain?"""
+CLOSE_S = 1.0
+"""How long the client may take to answer a close."""
 FrontOf = Callable[[web.Request], Front]
 
 
@@ -52,6 +54,7 @@ class StreamDoor:
             heartbeat=server.websocket_ping_s,
             max_msg_size=server.body_bytes_max,
             compress=False,
+            timeout=CLOSE_S,
         )
         if not socket.can_prepare(request).ok:
             raise InvalidRequest(
@@ -111,6 +114,8 @@ class Stream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # Where the client broke off nobody else ends the timer of pings, which holds all of it.
+            await self._socket.close(drain=False)
 
     async def _next(self) -> bool:
         """One message, when there is room for it; False at the end."""
