@@ -113,11 +113,15 @@ def check_reply(surface: Surface, operation: Operation, reply: Reply) -> None:
     if status >= 400:
         assert kind == JSON
         document = json.loads(body)
+        assert headers["x-request-id"]
+        if operation.path.startswith("/v1/"):
+            surface.validate(operation.responses[str(status)]["content"][JSON]["schema"], document)
+            assert document["error"]["message"]
+            return
         told = {"error", "reason"} if status in (429, 503, 504) else {"error"}
         assert document.keys() == told
         assert isinstance(document["error"], str)
         assert document["error"]
-        assert headers["x-request-id"]
         return
     body = unpacked(headers, body)
     content = operation.responses["200"]["content"]
