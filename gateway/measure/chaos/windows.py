@@ -9,8 +9,10 @@ p99 of a stretch is the least latency that 99 % of its requests kept. *Recovery*
 window of 250 ms that slides in steps of 10: the first instant from which on every window that
 begins there or later, up to the end of the stretch, has a p99 within 1.2 times that of the whole
 stretch before. It is counted from the beginning of the fault while it lasts, and from its lifting
-afterwards. ``unsteady`` tells how many of the windows *before* the fault break that bound by
-themselves: where that is not 0 the machine was too restless to judge a recovery.
+afterwards. Lifting disturbs, too (a process that starts takes the CPU): who would not be back by
+then within the bound is left out of what the fault did. ``unsteady`` tells how many of the windows
+*before* the fault break that bound by themselves: where that is not 0 the machine was too restless
+to judge a recovery.
 """
 
 from __future__ import annotations
@@ -100,12 +102,18 @@ def figures(
         p99_of(late[during]),
         p99_of(late[within(at, after)]),
         float(answered.max()) if answered.size else math.nan,
-        recovery_s(at, late, fault, bound_ms),
+        recovery_s(at, late, undisturbed(fault, bound_ms), bound_ms),
         recovery_s(at, late, after, bound_ms),
         broken_share(at[before], late[before], Stretch(0.0, fault.from_s), bound_ms),
         counts_of(samples, since & (at > fault.from_s + LATER_S)).lost,
         share_of(samples, Stretch(fault.from_s + SETTLED_S, fault.until_s), targets),
     )
+
+
+def undisturbed(fault: Stretch, bound_ms: float) -> Stretch:
+    """The fault, without those sent so late that its lifting meets them under way."""
+    under_way_s = bound_ms / 1e3 if math.isfinite(bound_ms) else 0.0
+    return Stretch(fault.from_s, fault.until_s - under_way_s)
 
 
 def latencies_ms(samples: Samples) -> F64:

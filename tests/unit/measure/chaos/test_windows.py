@@ -15,6 +15,7 @@ from gateway.measure.chaos.windows import (
     quantile_of,
     recovery_s,
     share_of,
+    undisturbed,
     window_p99_ms,
     window_starts,
 )
@@ -105,6 +106,15 @@ def test_what_follows_the_lifting_is_judged_apart() -> None:
     found = told(samples(np.where((at() >= 6.0) & (at() < 6.3), 50.0, 20.0)))
     assert found.recovered_s == 0.0
     assert found.recovered_after_s == pytest.approx(0.3, abs=0.02)
+
+
+def test_what_the_lifting_meets_under_way_is_not_the_faults_doing() -> None:
+    assert told(samples(np.where(at() > 5.98, 50.0, 20.0))).recovered_s == 0.0
+    late = np.where((at() > 5.9) & (at() < 6.0), 50.0, 20.0)
+    assert told(samples(late)).recovered_s == math.inf, "sent early enough to be back"
+    lost = np.where((at() > 5.9) & (at() < 5.95), math.inf, 20.0)
+    assert told(samples(lost)).recovered_s == math.inf
+    assert undisturbed(Stretch(3.0, 6.0), math.inf) == Stretch(3.0, 6.0)
 
 
 def test_a_restless_machine_is_seen_before_the_fault() -> None:
