@@ -6,7 +6,7 @@ under way when the fault began is counted with it, not before it. A request that
 answer is infinitely late in every percentile.
 
 p99 of a stretch is the least latency that 99 % of its requests kept. *Recovery* is judged over a
-window of 250 ms that slides in steps of 10: the first instant from which on every window that
+window of a second that slides in steps of 10 ms: the first instant from which on every window that
 begins there or later, up to the end of the stretch, has a p99 within 1.2 times that of the whole
 stretch before. It is counted from the beginning of the fault while it lasts, and from its lifting
 afterwards. Lifting disturbs, too (a process that starts takes the CPU): who would not be back by
@@ -24,7 +24,7 @@ import numpy as np
 
 from gateway.measure.samples import F64, WRONG, Mask, Samples
 
-WINDOW_S = 0.25
+WINDOW_S = 1.0
 STEP_S = 0.01
 FACTOR = 1.2
 QUANTILE = 0.99

@@ -87,7 +87,7 @@ def test_what_is_lost_later_is_told_apart() -> None:
 def test_recovery_is_when_the_last_bad_window_is_over(bad_ms: float) -> None:
     late = np.where((at() >= 3.0) & (at() < 3.5), bad_ms, 20.0)
     found = told(samples(late))
-    # A window with one bad request of 125 keeps its p99, with two it does not.
+    # A window with five bad requests of 500 keeps its p99, with six it does not.
     assert found.recovered_s == pytest.approx(0.5, abs=0.02)
     assert found.recovered_after_s == 0.0
 
@@ -120,7 +120,7 @@ def test_what_the_lifting_meets_under_way_is_not_the_faults_doing() -> None:
 def test_a_restless_machine_is_seen_before_the_fault() -> None:
     late = np.full(5000, 20.0)
     late[500:510] = 90.0  # ten of 1500: the p99 of all keeps, that of windows there does not
-    assert told(samples(late)).unsteady == pytest.approx(0.1, abs=0.03)
+    assert told(samples(late)).unsteady == pytest.approx(0.5, abs=0.03)
 
 
 def test_traffic_at_the_target_is_counted_half_a_second_later() -> None:
@@ -139,10 +139,10 @@ def test_only_right_answers_have_a_center() -> None:
 
 
 def test_windows_lie_within_their_stretch() -> None:
-    starts = window_starts(Stretch(1.0, 2.0))
-    assert (starts[0], starts[-1], starts.size) == (1.0, pytest.approx(1.75), 76)
-    assert window_starts(Stretch(1.0, 1.2)).size == 0
-    p99 = window_p99_ms(at(), np.full(5000, 7.0), Stretch(9.9, 10.5))
+    starts = window_starts(Stretch(1.0, 3.0))
+    assert (starts[0], starts[-1], starts.size) == (1.0, pytest.approx(2.0), 101)
+    assert window_starts(Stretch(1.0, 1.9)).size == 0
+    p99 = window_p99_ms(at(), np.full(5000, 7.0), Stretch(9.9, 11.5))
     assert p99[0] == 7.0
     assert math.isnan(p99[-1])  # nobody was sent there
 
