@@ -323,7 +323,10 @@ class Fleet:
 
     def stages(self) -> list[str]:
         """Every center's health in a word, in row order."""
-        return [self._stage(center) for center in range(len(self._table))]
+        stages = ["ok"] * len(self._table)
+        for center in (*self._health.unwell(), *self._service.slow):
+            stages[center] = self._stage(center)
+        return stages
 
     def why(self, center: int) -> str:
         """Why a center's health is what it is; empty when there is nothing to say."""

@@ -229,6 +229,14 @@ class Health:
         """int32[N]: 1 where a center may be chosen, in row order. A view, not to be written."""
         return self._serving
 
+    def unwell(self) -> list[int]:
+        """The centers that are not simply ok: in another stage, or draining."""
+        if self._whole == len(self.conditions):
+            return []
+        return [
+            center for center, it in enumerate(self.conditions) if it.draining or it.stage != "ok"
+        ]
+
     # ---- its pieces -----------------------------------------------------------------------
 
     def _note(self, center: int, reason: str, now: float) -> Condition:

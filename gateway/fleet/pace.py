@@ -91,5 +91,5 @@ class Pace:
 def _towards_zero(value: float, by: float) -> float:
     """``value`` - ``by``, but never past zero nor away from it."""
     if by > 0.0:
-        return max(value - by, min(value, 0.0))
-    return min(value - by, max(value, 0.0))
+        return value if value <= 0.0 else value - by if value > by else 0.0
+    return value if value >= 0.0 else value - by if value < by else 0.0

@@ -304,8 +304,10 @@ class Service:
     def _settle_paces(self, elapsed_s: float) -> None:
         """A slow center's pace waits for a revisit; any other's follows its answers."""
         for center, pace in self._active:
-            if center in self.slow and pace.answers == pace.settled_answers:
-                continue
+            if pace.answers == pace.settled_answers and (
+                center in self.slow or pace.fast <= pace.slow
+            ):
+                continue  # nothing was heard, and no peak is left to fade
             pace.settle(elapsed_s, self._tuning)
             if pace.answers >= self._tuning.trusted:
                 pace.floor = log(self._tuning.factor_min)

@@ -114,6 +114,10 @@ class SharedHealth:
         """int32[N]: 1 where this worker may choose. A view, not to be written."""
         return self._serving
 
+    def unwell(self) -> list[int]:
+        """None: the process that publishes health tells of it."""
+        return []
+
     # ---- each fast tick -------------------------------------------------------------------
 
     def refresh(self, now: float) -> bool:

@@ -456,3 +456,20 @@ def test_being_outrun_between_answers_proves_nothing() -> None:
         end(fleet, it, now=5.0 + 0.1 * k, ending="cancelled", attempt_ms=30.0, reason="outrun")
         end(fleet, choose(fleet, 0, 5.0), now=5.05 + 0.1 * k, report=Report(0.0, 2.0))
     assert table.columns["healthy"][0] == 1
+
+
+def test_stages_are_those_of_the_full_state() -> None:
+    _, fleet = fleet_of(6, slots=8)
+    now = 1.0
+    for k in range(60):
+        now += 0.01
+        for center in range(4):
+            ms = 40.0 if center == 0 and k > 50 else 2.0
+            end(fleet, choose(fleet, center, now), now=now, attempt_ms=5 + ms, report=Report(0, ms))
+        fleet.tick(now)
+    fleet.tick(now + 0.15)
+    fleet.drain(4, draining=True)
+    err(fleet, "center_down", 5, now)
+    stages = fleet.stages()
+    assert stages == [row["health"] for row in fleet.state()]
+    assert stages == ["slow", "ok", "ok", "ok", "draining", "ejected"]

@@ -493,3 +493,19 @@ def test_trouble_ends_when_the_errors_are_forgotten() -> None:
             health.answered(0, 2.0)
     assert not health.troubled[0]
     assert health.conditions[0].error_rate == 0.0
+
+
+def test_unwell_are_those_not_simply_ok() -> None:
+    health = health_of()
+    assert health.unwell() == []
+    health.erred(5, DOWN, 1.0)
+    health.drain(2, draining=True)
+    assert health.unwell() == [2, 5]
+    health.drain(2, draining=False)
+    health.probed(5, 9.0, alive=True)
+    assert health.unwell() == [5]
+    serve(health, 5, 9.0)
+    for _ in range(100):
+        health.charged(5)
+        health.answered(5, 9.5)
+    assert health.unwell() == []

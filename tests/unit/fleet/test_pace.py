@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from gateway.fleet.pace import Pace
@@ -26,3 +28,17 @@ def test_what_a_model_takes_over_is_given_back() -> None:
     assert pace.fast == pace.slow == pytest.approx(0.3)
     pace.relax(5.0)
     assert pace.fast == 0.0
+
+
+def test_nothing_is_given_back_past_zero_or_away_from_it() -> None:
+    """Against the rule as it is said: clipped between the value and zero."""
+    draws = Random(7)
+    for _ in range(2000):
+        value, by = (
+            draws.choice((0.0, draws.gauss(0, 0.1))),
+            draws.choice((0.0, draws.gauss(0, 0.1))),
+        )
+        pace = Pace(ServiceTuning())
+        pace.fast = value
+        pace.relax(by)
+        assert pace.fast == min(max(value - by, min(value, 0.0)), max(value, 0.0))
