@@ -38,8 +38,9 @@ def verdicts(
             " us",
         ),
         _line(
-            f"saturated, {WIDE[0]}: at least {BATCHED_SHARE_MIN:g} of the best fixed batch",
-            None if wide is None else wide["engine_share"],
+            f"saturated, {WIDE[0]}, through a center: at least {BATCHED_SHARE_MIN:g} of the best "
+            "fixed batch",
+            None if wide is None else wide["center_share"],
             lambda share: share >= BATCHED_SHARE_MIN,
         ),
         _line(

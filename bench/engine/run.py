@@ -1,6 +1,6 @@
 """What the engine costs beside a bare onnxruntime loop, and what a model takes and gains.
 
-    python -m bench.engine.run [--models DIR] [--rounds 15] [--json FILE]
+    python -m bench.engine.run [--models DIR] [--model NAME] [--rounds 15] [--json FILE]
 
 One process, one thread, no socket. For each model the arms take turns in short blocks; ratios are
 taken within a round, and a figure is the median of its rounds. See README.md.
@@ -244,15 +244,15 @@ def row_of(rig: Rig, rounds: int) -> Row:
     )
 
 
-def run(roots: list[Path], rounds: int) -> list[Row]:
-    """Every model whose sizes are free in the first place alone."""
+def run(roots: list[Path], rounds: int, only: list[str]) -> list[Row]:
+    """Every model whose sizes are free in the first place alone; of those named, where some are."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name, widths in (MLP, WIDE):
             write_mlp(Path(folder), name, widths)
         found = ModelRepository([Path(folder), *roots], tensor_elements_max=ELEMENTS_MAX)
         found.scan()
-        for name in found.names():
+        for name in only or found.names():
             repository = ModelRepository(found.roots, tensor_elements_max=ELEMENTS_MAX)
             repository.scan()
             rig = Rig(repository, name)
@@ -294,11 +294,12 @@ def main() -> None:
     """Measure, print, judge."""
     options = argparse.ArgumentParser(prog="nearway bench engine", description=__doc__)
     options.add_argument("--models", type=Path, action="append", help="a repository; repeatable")
+    options.add_argument("--model", action="append", default=[], help="only this; repeatable")
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--only-classes", action="store_true", help="are classes kept apart?")
     options.add_argument("--json", type=Path)
     told = options.parse_args()
-    rows = [] if told.only_classes else run(told.models or [shipped()], told.rounds)
+    rows = [] if told.only_classes else run(told.models or [shipped()], told.rounds, told.model)
     if rows:
         print_table(rows)
         print()

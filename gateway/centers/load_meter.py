@@ -112,11 +112,11 @@ class LoadMeter:
         if now - self._at_s >= STEP_S:
             self._fade(now)
         self._answers += count
-        number = -1
-        for in_flight in range(found, found + count):
-            before, number = number, ring_of(in_flight)
-            if number != before:
-                self._remember(number, took_ms)
+        if count == 1:
+            self._remember(ring_of(found), took_ms)
+            return
+        for number in range(ring_of(found), ring_of(found + count - 1) + 1):
+            self._remember(number, took_ms)
 
     def _remember(self, number: int, took_ms: float) -> None:
         ring = self._rings[number]

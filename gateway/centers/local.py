@@ -38,14 +38,14 @@ from gateway.api import Center, CenterBusy, CenterDown, NearwayError, Report, Re
 from gateway.centers.language.text_visit import TEXT_ROUTES, TextVisit
 from gateway.centers.language.ways import NoWay
 from gateway.centers.load_meter import LoadMeter
-from gateway.centers.local_visit import LocalVisit, Run, expired
+from gateway.centers.local_visit import LocalVisit, Run, expired, inputs_of
 from gateway.centers.port import Attempt, Call, Event, Failed, OnEvent, OnReport
 from gateway.centers.resident_models import ResidentModels
 from gateway.centers.served_model import ServedModel, rows_of
 from gateway.centers.shared_engine import SharedEngine
 from gateway.centers.visit import injected
 from gateway.centers.waiting import Waiting, makes_late, slots_kept
-from gateway.engine import NotYetLoaded, join
+from gateway.engine import NotYetLoaded
 from gateway.wan import DelayLine, Faults
 from gateway.wan.faults import Effect
 from gateway.wire import AnswerForm
@@ -172,7 +172,12 @@ class LocalCenter(ResidentModels):
                     name, version = attempt.model, attempt.version
                     served = self.model_for(name, version)
                 asked = served.embedder() if attempt.route else served
-                request = asked.reader.decode(attempt.body, attempt.head_bytes)
+                known = asked.known(attempt.body, attempt.head_bytes)
+                if known is None:
+                    request = asked.reader.decode(attempt.body, attempt.head_bytes)
+                    visit.rows = rows_of(request.inputs)
+                else:
+                    request, visit.rows = known.request, known.rows
             except NotYetLoaded:
                 served = None
                 self.engine.when_loaded(name, visit.loaded)
@@ -181,8 +186,7 @@ class LocalCenter(ResidentModels):
                 self.fail(visit, error, now)
                 continue
             form = asked.writer.form(request)
-            visit.served, visit.request, visit.form = asked, request, form
-            visit.rows = rows_of(request.inputs)
+            visit.served, visit.known, visit.request, visit.form = asked, known, request, form
             others = alike.get(form)
             if others is None:
                 alike[form] = [visit]
@@ -250,9 +254,7 @@ class LocalCenter(ResidentModels):
         self.meter.slot_taken(now)
         run = Run(self, members, now)
         first = members[0]
-        inputs = first.request.inputs
-        if len(members) > 1:
-            inputs = join([visit.request.inputs for visit in members])
+        inputs = inputs_of(members)
         for visit in members:
             visit.run = run
         run.stop = self.engine.runner.submit(first.served.model, inputs, first.form.names, run.ran)

@@ -8,7 +8,7 @@ members are cancelled before that, by the last of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.api import (
@@ -21,14 +21,12 @@ from gateway.api import (
     Report,
 )
 from gateway.centers.port import Attempt, OnEvent, Whole
-from gateway.centers.served_model import ServedModel
-from gateway.engine import part
-from gateway.wire import AnswerForm
+from gateway.centers.served_model import Answer, ServedModel
+from gateway.engine import join, part
+from gateway.wire import AnswerForm, KnownHead
 
 if TYPE_CHECKING:
     from gateway.centers.local import LocalCenter
-
-Payload = tuple[bytes, int | None]
 
 
 class Timer(Protocol):
@@ -47,6 +45,7 @@ class LocalVisit:
         "center",
         "form",
         "found",
+        "known",
         "load_s",
         "on_event",
         "open",
@@ -60,6 +59,7 @@ class LocalVisit:
     )
 
     served: ServedModel
+    known: KnownHead | None
     request: InferRequest
     form: AnswerForm
     rows: int
@@ -76,6 +76,12 @@ class LocalVisit:
         self.load_s = 0.0
         self.work_ms = 0.0
         self.run: Run | None = None
+
+    def inputs(self) -> Mapping[str, NdArray]:
+        """What the model is given."""
+        if self.known is None:
+            return self.request.inputs
+        return self.known.inputs(self.attempt.body)
 
     def leave(self) -> None:
         """No longer this center's work."""
@@ -123,7 +129,7 @@ class Run:
         self._center = center
         self._members = members
         self._begun_s = begun_s
-        self._answers: list[tuple[LocalVisit, Payload]] = []
+        self._answers: list[tuple[LocalVisit, Answer]] = []
         self._hold: Timer | None = None
         self.stop: Callable[[], bool] | None = None
 
@@ -144,18 +150,18 @@ class Run:
         """The model has run: write the answers, and hold the slot as long as it would take."""
         members, center = self._members, self._center
         first = members[0]
-        parts: Sequence[list[NdArray] | None] = (arrays,)
         rows = first.rows
+        each: tuple[int, ...] = ()
         if len(members) > 1:
-            each = [visit.rows for visit in members]
+            each = tuple([visit.rows for visit in members])
             rows = sum(each)
             if arrays is None or any(len(array) != rows for array in arrays):
                 center.run_alone([visit for visit in members if visit.open])
                 self._end()
                 return
-            parts = part(arrays, each)
         write_from_s = center.now()
-        self._write(parts, error, write_from_s)
+        if not (each and self._write_parts(arrays or (), each)):
+            self._write(arrays, each, error, write_from_s)
         answers = self._answers
         if not answers:
             self._end()
@@ -179,9 +185,30 @@ class Run:
         else:
             self._answer()
 
+    def _write_parts(self, arrays: Sequence[NdArray], rows: Sequence[int]) -> bool:
+        """The outputs as bytes once, an answer a slice of them; False where that cannot be."""
+        members = self._members
+        if any(visit.request.id for visit in members):
+            return False
+        first = members[0]
+        answers = first.served.encode_parts(first.form, arrays, rows)
+        if answers is None:
+            return False
+        self._answers = [
+            (visit, answer) for visit, answer in zip(members, answers, strict=True) if visit.open
+        ]
+        return True
+
     def _write(
-        self, parts: Sequence[list[NdArray] | None], error: Exception | None, now: float
+        self,
+        whole: list[NdArray] | None,
+        rows: Sequence[int],
+        error: Exception | None,
+        now: float,
     ) -> None:
+        parts: Sequence[list[NdArray] | None] = (whole,)
+        if rows and whole is not None:
+            parts = part(whole, rows)
         first = self._members[0]
         served, form = first.served, first.form
         encode = served.writer.encode
@@ -239,3 +266,16 @@ def not_loaded(error: NearwayError) -> NotHere:
 def expired(visit: LocalVisit) -> DeadlineExceeded:
     """What becomes of a request that waited too long."""
     return DeadlineExceeded(f"expired in the queue of center {visit.center.center.id}")
+
+
+def inputs_of(members: Sequence[LocalVisit]) -> Mapping[str, NdArray]:
+    """What one run of them is given: below one another, straight from the bodies where their heads
+    are the same bytes.
+    """
+    first = members[0]
+    if len(members) == 1:
+        return first.inputs()
+    known = first.known
+    if known is not None and all(visit.known is known for visit in members):
+        return known.joined([visit.attempt.body for visit in members])
+    return join([visit.inputs() for visit in members])

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from gateway.api.errors import NearwayError
 from gateway.api.outcome import Report
 from gateway.api.tensors import ModelMetadata
@@ -40,7 +42,8 @@ class Attempt:
     traceparent: str = ""
 
 
-# Events are made for every request, so they are not frozen (see ``gateway.api.outcome``).
+# Events are made for every request, so they are not frozen (see ``gateway.api.outcome``); the one
+# that ends nearly all of them is a Struct, which is made in a quarter of a dataclass's 0.4 us.
 
 
 @dataclass(slots=True)
@@ -48,8 +51,7 @@ class Sent:
     """The request is on its way."""
 
 
-@dataclass(slots=True)
-class Whole:
+class Whole(Struct):
     """The whole answer at once: ``Head``, one ``Chunk`` and ``Answered`` in one event."""
 
     status: int

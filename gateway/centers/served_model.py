@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
 
 from gateway.api import InferRequest, NdArray
 from gateway.centers.language.embedding import embedding_pair
 from gateway.engine import LoadedModel
-from gateway.wire import AnswerForm, RequestReader, ResponseWriter
+from gateway.wire import AnswerForm, KnownHead, RequestReader, ResponseWriter
+
+Answer = tuple[bytes, int | None]
+"""The payload, and the length of the JSON before binary tensors, if any."""
+
+FindHead = Callable[[bytes, int | None], KnownHead | None]
+EncodeParts = Callable[[AnswerForm, Sequence[NdArray], Sequence[int]], list[Answer] | None]
 
 
 class Reader(Protocol):
@@ -25,19 +31,29 @@ class Writer(Protocol):
     def form(self, request: InferRequest) -> AnswerForm:
         """How the request wants its answer; requests with the same form may share a run."""
 
-    def encode(
-        self, request: InferRequest, form: AnswerForm, arrays: Sequence[NdArray]
-    ) -> tuple[bytes, int | None]:
-        """The payload, and the length of the JSON before binary tensors, if any."""
+    def encode(self, request: InferRequest, form: AnswerForm, arrays: Sequence[NdArray]) -> Answer:
+        """Raises NearwayError where it cannot be said."""
 
 
 class ServedModel:
     """Made once for a loaded model and shared by the centers of a process.
 
-    ``class_c``: its work can wait (see ``waiting``).
+    ``class_c``: its work can wait (see ``waiting``). ``known`` finds what a body's head says, and
+    ``encode_parts`` writes the answers of a joined run; both say None where a request needs
+    ``reader`` and ``writer``.
     """
 
-    __slots__ = ("_embedder", "class_c", "extra_s", "model", "reader", "rows_max", "writer")
+    __slots__ = (
+        "_embedder",
+        "class_c",
+        "encode_parts",
+        "extra_s",
+        "known",
+        "model",
+        "reader",
+        "rows_max",
+        "writer",
+    )
 
     reader: Reader
     writer: Writer
@@ -48,12 +64,15 @@ class ServedModel:
         self.rows_max = model.batching.rows_max
         self.extra_s = model.run_time.extra_ms / 1e3
         self.class_c = model.config.latency_class == "C"
-        self.reader = RequestReader(
+        reader = RequestReader(
             model.metadata,
             tensor_elements_max=tensor_elements_max,
             batch_max=model.config.max_batch_size,
         )
-        self.writer = ResponseWriter(model.version, model.metadata, model.labels)
+        writer = ResponseWriter(model.version, model.metadata, model.labels)
+        self.reader, self.writer = reader, writer
+        self.known: FindHead = reader.known
+        self.encode_parts: EncodeParts = writer.encode_parts
 
     def embedder(self) -> ServedModel:
         """The same model, with bodies as the embeddings route has them. Raises InvalidField."""
@@ -62,6 +81,7 @@ class ServedModel:
             embedder = ServedModel.__new__(ServedModel)
             embedder.model, embedder.rows_max, embedder._embedder = self.model, 1, None
             embedder.reader, embedder.writer = reader, writer
+            embedder.known, embedder.encode_parts = _nothing_known, _not_joined
             embedder.class_c, embedder.extra_s = self.class_c, self.extra_s
             self._embedder = embedder
         return self._embedder
@@ -87,3 +107,13 @@ def rows_of(inputs: Mapping[str, NdArray]) -> int:
     for array in inputs.values():
         return int(array.shape[0]) if array.ndim else 1
     return 1
+
+
+def _nothing_known(_body: bytes, _head_bytes: int | None) -> KnownHead | None:
+    return None
+
+
+def _not_joined(
+    _form: AnswerForm, _arrays: Sequence[NdArray], _rows: Sequence[int]
+) -> list[Answer] | None:
+    return None

@@ -1,5 +1,6 @@
 """What goes over a wire, without I/O: Open Inference Protocol JSON and binary, Server-Timing."""
 
+from gateway.wire.known_head import KnownHead
 from gateway.wire.oip_json import (
     error_json,
     model_metadata_json,
@@ -16,6 +17,7 @@ from gateway.wire.server_timing import parse_server_timing, server_timing
 
 __all__ = [
     "AnswerForm",
+    "KnownHead",
     "RequestReader",
     "ResponseWriter",
     "decode_request",

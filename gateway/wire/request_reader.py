@@ -7,7 +7,7 @@ ones; a reader answers as it does, only sooner. It keeps what it has once found 
   type reads head and elements in one pass; of flat and nested data that is tried first which
   was right the last time. Shapes are looked up among those that passed the bounds before.
 * *binary*: clients send the same head again and again. A head that was read and found right is
-  known by its bytes, and only the tensors behind it are new.
+  known by its bytes, and only the tensors behind it are new (``known_head``).
 
 Whatever does not fit a short way, or fails on it, is read by ``decode_request`` from the
 beginning, so that there is one place that refuses and one wording. Both memories are bounded
@@ -20,13 +20,14 @@ import math
 import struct
 from collections.abc import Callable
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from gateway.api import DTYPES, InferRequest, ModelMetadata, NdArray, OutputRequest, TensorSpec
+from gateway.api import DTYPES, InferRequest, ModelMetadata, NdArray, TensorSpec
 from gateway.wire.json_tensor import CODES, COUNTED_FROM_BYTES, ELEMENT, nested_list
+from gateway.wire.known_head import KnownHead, known_head
 from gateway.wire.oip_request import AskedOutput, decode_request, request_of
 from gateway.wire.parameters import Parameter
 
@@ -60,26 +61,6 @@ class _Known:
         self.shapes: dict[tuple[int, ...], _Sized] = {}
 
 
-class _Place(NamedTuple):
-    """Where an input lies in the bytes behind a known head; ``at`` counts from the head's end."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    at: int
-
-
-class _Plan(NamedTuple):
-    """What a head that was found right says."""
-
-    places: tuple[_Place, ...]
-    tail_bytes: int
-    outputs: tuple[OutputRequest, ...]
-    id: str
-    binary_default: bool
-    parameters: dict[str, Parameter]
-
-
 class RequestReader:
     """``decode_request`` for one model; the bounds are as there."""
 
@@ -95,7 +76,7 @@ class RequestReader:
         )
         self._json_outputs = all(spec.datatype != "FP16" for spec in metadata.outputs)
         self._json_forms = _json_forms(metadata.inputs)
-        self._plans: dict[bytes, _Plan] = {}
+        self._heads: dict[bytes, KnownHead] = {}
 
     def decode(self, body: bytes, head_bytes: int | None) -> InferRequest:
         """The request in ``body``; arrays may be read-only views of it.
@@ -111,14 +92,25 @@ class RequestReader:
                             self._json_forms = self._json_forms[::-1]
                         return request
         elif 0 < head_bytes <= HEAD_BYTES_KEPT:
-            head = body[:head_bytes]
-            plan = self._plans.get(head)
-            if plan is not None and len(body) - head_bytes == plan.tail_bytes:
-                return _behind(plan, body, head_bytes)
-            request = self._decode(body, head_bytes)
-            self._remember(head, len(body) - head_bytes, request)
-            return request
+            known = self.known(body, head_bytes)
+            if known is None:
+                request = self._decode(body, head_bytes)
+                self._remember(body, head_bytes, request)
+                return request
+            said = known.request
+            return InferRequest(
+                known.inputs(body), said.outputs, "", said.binary_default, said.parameters
+            )
         return self._decode(body, head_bytes)
+
+    def known(self, body: bytes, head_bytes: int | None) -> KnownHead | None:
+        """The head of ``body``, when it was found right before and fits what follows it."""
+        if head_bytes is None or not 0 < head_bytes <= HEAD_BYTES_KEPT:
+            return None
+        known = self._heads.get(body[:head_bytes])
+        if known is None or len(body) - head_bytes != known.tail_bytes:
+            return None
+        return known
 
     def _decode(self, body: bytes, head_bytes: int | None) -> InferRequest:
         return decode_request(
@@ -185,41 +177,13 @@ class RequestReader:
 
     # ---- binary ---------------------------------------------------------------------------
 
-    def _remember(self, head: bytes, tail_bytes: int, request: InferRequest) -> None:
-        """Keep what the head says, when all its tensors lie behind it as plain numbers.
-
-        Its sizes add up to ``tail_bytes``, or it would have been refused.
-        """
-        if request.id:
-            return  # it will not come again
-        places: list[_Place] = []
-        at = 0
-        for name, array in request.inputs.items():
-            if array.dtype.hasobject or array.dtype.kind == "b":
-                return
-            places.append(_Place(name, array.dtype, array.shape, at))
-            at += array.nbytes
-        if at != tail_bytes:
+    def _remember(self, body: bytes, head_bytes: int, request: InferRequest) -> None:
+        known = known_head(head_bytes, len(body) - head_bytes, request)
+        if known is None:
             return
-        if len(self._plans) >= HEADS_KEPT:
-            self._plans.clear()
-        self._plans[head] = _Plan(
-            tuple(places),
-            tail_bytes,
-            request.outputs,
-            request.id,
-            request.binary_default,
-            dict(request.parameters),
-        )
-
-
-def _behind(plan: _Plan, body: bytes, head_bytes: int) -> InferRequest:
-    """The tensors behind a known head; one copy where a tensor is not aligned."""
-    inputs: dict[str, NdArray] = {}
-    for name, dtype, shape, at in plan.places:
-        array: NdArray = np.ndarray(shape, dtype, body, head_bytes + at)
-        inputs[name] = array if array.flags.aligned else array.copy()
-    return InferRequest(inputs, plan.outputs, plan.id, plan.binary_default, plan.parameters)
+        if len(self._heads) >= HEADS_KEPT:
+            self._heads.clear()
+        self._heads[body[:head_bytes]] = known
 
 
 def _flattened(values: list[Any], shape: tuple[int, ...]) -> list[Any]:

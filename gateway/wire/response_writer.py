@@ -61,6 +61,10 @@ class AnswerForm:
         """The head of a binary answer with arrays of these shapes; None when not known yet."""
         return self._heads.get(tuple([array.shape for array in arrays]))
 
+    def head_of_rows(self, arrays: Sequence[NdArray], rows: int) -> bytes | None:
+        """``head`` for the first ``rows`` examples of ``arrays`` alone."""
+        return self._heads.get(tuple([(rows, *array.shape[1:]) for array in arrays]))
+
     def learn_head(self, arrays: Sequence[NdArray], head: bytes) -> None:
         """Keep the head of a binary answer; strings differ in size at the same shape."""
         if any(array.dtype.hasobject for array in arrays):
@@ -125,6 +129,28 @@ class ResponseWriter:
         if form.plain_binary and not request.id and head_bytes is not None:
             form.learn_head(arrays, payload[:head_bytes])
         return payload, head_bytes
+
+    def encode_parts(
+        self, form: AnswerForm, arrays: Sequence[NdArray], rows: Sequence[int]
+    ) -> list[tuple[bytes, int | None]] | None:
+        """``encode`` for the requests of a joined run that bring equally many ``rows`` and no id.
+
+        ``arrays`` hold the examples of all. The outputs become bytes once, and an answer is a
+        slice of them. None where that way is not open (yet).
+        """
+        if not form.plain_binary:
+            return None
+        count = rows[0]
+        head = form.head_of_rows(arrays, count)
+        if head is None or rows.count(count) != len(rows):
+            return None
+        columns: list[list[memoryview]] = []
+        for array in arrays:
+            tensor = memoryview(array_to_binary(array))
+            size = len(tensor) // len(rows)
+            columns.append([tensor[at : at + size] for at in range(0, len(tensor), size)])
+        head_bytes = len(head)
+        return [(b"".join((head, *parts)), head_bytes) for parts in zip(*columns, strict=True)]
 
     def _form(self, asks: Sequence[OutputRequest]) -> AnswerForm:
         return AnswerForm(asks, [self._specs[ask.name] for ask in asks])

@@ -27,7 +27,7 @@ def test_claims_are_judged_and_what_was_not_measured_is_said() -> None:
     bad = verdicts(
         {
             "mlp": row(center_over_us=26.0, bare_us=5.0),
-            "mlp-wide": row(batch=4, engine_share=0.7),
+            "mlp-wide": row(batch=4, center_share=0.7),
             "slow": row(center_share=0.8),
         },
         {"on the loop": 1.0, "on a thread": 1.3},

@@ -150,7 +150,7 @@ class LocalSite:
 
     def start(
         self, body: bytes = BODY, *, name: Any = None, model: str = MODEL, deadline_s: float = 1e9,
-        then: Callable[[], None] = lambda: None,
+        then: Callable[[], None] = lambda: None, head_bytes: int | None = None,
     ) -> Any:  # fmt: skip
         """``name``: what its events are told by."""
 
@@ -158,7 +158,8 @@ class LocalSite:
             self.events.append((name, event))
             then()
 
-        return self.center.start(Attempt("r", 0, model, "", body, None, deadline_s), hear)
+        attempt = Attempt("r", 0, model, "", body, head_bytes, deadline_s)
+        return self.center.start(attempt, hear)
 
     def turn(self) -> None:
         """One turn of the loop, and what it brings about at once."""

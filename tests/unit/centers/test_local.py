@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from gateway_models import repository
 
@@ -69,6 +70,44 @@ def test_requests_of_one_turn_share_a_run_and_get_what_they_would_alone(
     assert apart.runner.rows == [1] * 6
     assert answers(together) == answers(apart)
     assert [name for name, _ in together.events] == [*range(6)]
+
+
+def binary(body: bytes, factor: float, **said: Any) -> tuple[bytes, int]:
+    """As ``body`` with its window times ``factor``, tensors behind the head in and out."""
+    window = json.loads(body)["inputs"][0]
+    array = (np.array(window["data"], "<f4") * factor).astype("<f4")
+    tensor = {key: value for key, value in window.items() if key != "data"}
+    tensor["parameters"] = {"binary_data_size": array.nbytes}
+    document = {"inputs": [tensor], "parameters": {"binary_data_output": True}, **said}
+    head = json.dumps(document).encode()
+    return head + array.tobytes(), len(head)
+
+
+@pytest.mark.parametrize(
+    "others", [{}, {"id": "named"}, {"parameters": {"binary_data_output": True, "n": 1}}]
+)
+def test_binary_requests_share_a_run_and_each_gets_its_own_answer(
+    local_site: Any, body: bytes, others: dict[str, Any]
+) -> None:
+    """A known head, one that has an id, one that is other bytes and says the same."""
+    together, apart = local_site(), local_site(rows_max=1)
+    for site in (together, apart):
+        for turn in range(3):
+            for number in range(4):
+                said = others if number == 2 else {}
+                sent, head_bytes = binary(body, 1 + number / 100, **said)
+                call = site.start(sent, head_bytes=head_bytes, name=(turn, number))
+                if turn == 2 and number == 1:
+                    call.cancel()
+            site.turn()
+        assert site.idle()
+    assert together.runner.rows == [4, 4, 3]
+    assert len(together.events) == 11
+    assert [name for name, _ in together.events] == [name for name, _ in apart.events]
+    for (_, joined), (_, alone) in zip(together.events, apart.events, strict=True):
+        assert (joined.payload, joined.head_bytes) == (alone.payload, alone.head_bytes)
+        assert joined.content_type == "application/octet-stream"
+    assert len({joined.payload for _, joined in together.events}) == 4
 
 
 def test_requests_of_different_turns_do_not(local_site: Any) -> None:

@@ -219,11 +219,11 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(HEADS_KEPT * 2):
         head = head_of() + b" " * number
         assert reader.decode(head + tail, len(head)).inputs["x"].shape == (1, 3)
-        assert len(reader._plans) <= HEADS_KEPT
-    before = len(reader._plans)
+        assert len(reader._heads) <= HEADS_KEPT
+    before = len(reader._heads)
     head = head_of() + b" " * HEAD_BYTES_KEPT
     reader.decode(head + tail, len(head))
-    assert len(reader._plans) == before
+    assert len(reader._heads) == before
 
 
 @given(

@@ -131,3 +131,36 @@ def test_what_is_remembered_is_bounded(writer: ResponseWriter) -> None:
     for classes in range(FORMS_KEPT * 2):
         writer.form(InferRequest({}, (OutputRequest("n", classification=classes),)))
         assert len(writer._forms) <= FORMS_KEPT
+
+
+PLAIN = ModelMetadata(
+    "m",
+    ("1",),
+    "p",
+    MODEL.inputs,
+    (TensorSpec("y", "FP32", (-1, 2)), TensorSpec("n", "INT64", (-1,))),
+)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_answers_of_a_joined_run_are_those_of_each(rows: int) -> None:
+    writer = ResponseWriter("1", PLAIN, {})
+    request = InferRequest({}, (), binary_default=True)
+    form = writer.form(request)
+    together = [np.random.default_rng(1).random((4 * rows, 2), np.float32), np.arange(4 * rows)]
+    each = [[array[at * rows : at * rows + rows] for array in together] for at in range(4)]
+    assert writer.encode_parts(form, together, [rows] * 4) is None  # the head is not known yet
+    expected = [writer.encode(request, form, arrays) for arrays in each]
+    assert writer.encode_parts(form, together, [rows] * 4) == expected
+    assert writer.encode_parts(form, together, [rows, 2 * rows, rows]) is None
+
+
+def test_json_answers_and_strings_are_not_sliced() -> None:
+    writer = ResponseWriter("1", PLAIN, {})
+    form = writer.form(InferRequest({}))
+    assert writer.encode_parts(form, [np.zeros((2, 2), np.float32), np.zeros(2)], [1, 1]) is None
+    words = ResponseWriter("1", TEXT, {})
+    request = InferRequest({}, (), binary_default=True)
+    texts = np.array([b"a", b"long"], np.object_)
+    words.encode(request, words.form(request), [texts[:1]])
+    assert words.encode_parts(words.form(request), [texts], [1, 1]) is None
