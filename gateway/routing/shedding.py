@@ -67,15 +67,20 @@ class Standing:
     __slots__ = ("_last_s", "_since_s")
 
     def __init__(self, centers: int) -> None:
-        self._since_s = [-inf] * centers
-        self._last_s = [-inf] * centers
+        self._since_s = np.full(centers, -inf)
+        self._last_s = np.full(centers, -inf)
 
-    def is_over(self, center: int, now: float, grace_s: float) -> bool:
-        """A wait over what is allowed was met; True when that has lasted longer than a bunch."""
-        if now - self._last_s[center] > RESTED_S:
-            self._since_s[center] = now
-        self._last_s[center] = now
-        return now - self._since_s[center] >= grace_s
+    def is_over(self, over: Array, center: int, now: float, grace_s: float) -> bool:
+        """A request meets waits over what it is allowed; True when that has lasted longer at
+        ``center`` than a bunch.
+
+        ``over``: int[K], the rows of all such centers, ``center`` among them. All are noted, as
+        a center that others are better than is asked for by nobody, and has not rested for that.
+        """
+        last_s = self._last_s[over]
+        self._since_s[over[now - last_s > RESTED_S]] = now
+        self._last_s[over] = now
+        return bool(now - self._since_s[center] >= grace_s)
 
 
 def retry_after_s(wait_ms: float, allowed_ms: float) -> int:

@@ -238,10 +238,9 @@ class Admission:
         wait_ms, here_ms = self._queue_ms[center], float(allowed_ms[center])
         if wait_ms <= here_ms:
             return decision
+        full = np.flatnonzero(self._columns["queue_ms"] > allowed_ms)
         try:
-            elsewhere = self._router.decide(
-                query, now, tuple(np.flatnonzero(self._columns["queue_ms"] > allowed_ms).tolist())
-            )
+            elsewhere = self._router.decide(query, now, tuple(full.tolist()))
         except NoCenter:
             pass
         else:
@@ -249,11 +248,8 @@ class Admission:
                 elsewhere.tried = ()
                 return elsewhere
         alone_ms = self._alone_ms(decision)
-        if wait_ms <= here_ms + alone_ms and not self._standing.is_over(
-            center, now, max(GRACE_S, 2e-3 * alone_ms)
-        ):
-            return decision
-        return None
+        stands = self._standing.is_over(full, center, now, max(GRACE_S, 2e-3 * alone_ms))
+        return decision if not stands and wait_ms <= here_ms + alone_ms else None
 
     def _below_limit(self, decision: Decision, now: float, number: int) -> Decision:
         """Another center's when this one is at its limit."""

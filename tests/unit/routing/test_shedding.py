@@ -76,14 +76,21 @@ def test_only_higher_classes_that_are_about_count(
 
 
 def test_a_bunch_is_let_in_and_a_standing_queue_is_not() -> None:
-    standing, step_s = Standing(2), RESTED_S / 4
-    told = [standing.is_over(0, turn * step_s, GRACE_S) for turn in range(40)]
+    standing, step_s, first = Standing(2), RESTED_S / 4, np.array([0])
+    told = [standing.is_over(first, 0, turn * step_s, GRACE_S) for turn in range(40)]
     assert told == sorted(told)
     assert told[0] is False
     assert told[-1] is True
-    assert standing.is_over(1, 40 * step_s, GRACE_S) is False
+    assert standing.is_over(np.array([1]), 1, 40 * step_s, GRACE_S) is False
     rested_s = 40 * step_s + 2 * RESTED_S
-    assert standing.is_over(0, rested_s, GRACE_S) is False
+    assert standing.is_over(first, 0, rested_s, GRACE_S) is False
+
+
+def test_a_center_that_another_is_better_than_has_not_rested() -> None:
+    standing, step_s, both = Standing(2), RESTED_S / 4, np.array([0, 1])
+    for turn in range(40):
+        standing.is_over(both, 0, turn * step_s, GRACE_S)
+    assert standing.is_over(both, 1, 40 * step_s, GRACE_S) is True
 
 
 @pytest.mark.parametrize(
