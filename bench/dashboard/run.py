@@ -1,9 +1,9 @@
 """What those who watch the dashboard cost the gateway.
 
-    python -m bench.dashboard.run [--centers 1000] [--watchers 10] [--rate 50] [--seconds 10]
+    python -m bench.dashboard.run [--centers 1000] [--watchers 10] [--rate 50] [--seconds 5]
 
-One gateway with a fleet of so many emulated centers answers requests from all over the world, first
-while nobody watches, then while ``--watchers`` read the frames, and again, ``--rounds`` times. The
+One gateway with a fleet of so many emulated centers answers requests from all over the world, a few
+seconds while nobody watches and a few while ``--watchers`` read the frames, ``--rounds`` times. The
 difference of its CPU time is what watching costs. See README.md.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,18 +26,20 @@ from typing import Any
 import aiohttp
 from gateway_models import repository
 
+from gateway.measure.intervals import binomial_ranks
 from gateway.wan.places import load_cities
 
 MODEL = "blast-furnace"
 BODY = (repository() / MODEL / "example.json").read_bytes()
 START_WITHIN_S = 120.0
 WANTED_SHARE = 0.02
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Shares of one core: medians of the rounds. ``cost`` is the median of their differences."""
+    """Shares of one core: medians of the rounds. ``cost`` is the median of their differences;
+    ``cost_lowest`` and ``cost_highest`` hold it in 95 % of such runs.
+    """
 
     centers: int
     watchers: int
@@ -99,9 +100,9 @@ def serving(centers: int) -> Iterator[tuple[int, str, str]]:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time of a process and all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """CPU time of a process and all its threads, by the scheduler's account."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 async def asking(session: aiohttp.ClientSession, url: str, rate: float) -> None:
@@ -145,8 +146,8 @@ async def measured(pid: int, url: str, admin_url: str, asked: argparse.Namespace
     async with aiohttp.ClientSession(connector=connector) as session:
         load = asyncio.create_task(asking(session, url, asked.rate))
         await asyncio.sleep(asked.warmup)
-        for _ in range(asked.rounds):
-            for watched in (False, True):
+        for number in range(asked.rounds):
+            for watched in (False, True) if number % 2 else (True, False):
                 count = asked.watchers if watched else 0
                 watchers = [
                     asyncio.create_task(watching(session, admin_url, sizes)) for _ in range(count)
@@ -162,18 +163,29 @@ async def measured(pid: int, url: str, admin_url: str, asked: argparse.Namespace
             load.result()
         await _end([load])
     costs = [b - a for a, b in zip(shares[False], shares[True], strict=True)]
+    lowest, highest = interval_of_median(costs)
     seen_s = asked.rounds * (asked.seconds + 0.5) * max(1, asked.watchers)
     return Result(
         asked.centers,
         asked.watchers,
         asked.rate,
-        *(median(shares[watched]) for watched in (False, True)),
+        median(shares[False]),
+        median(shares[True]),
         median(costs),
-        min(costs),
-        max(costs),
+        lowest,
+        highest,
         len(sizes) / seen_s,
         median(sizes) / 1e3 if sizes else 0.0,
     )
+
+
+def interval_of_median(values: list[float]) -> tuple[float, float]:
+    """Order statistics that hold the median in 95 % of runs, whatever the distribution; of few
+    values the extreme ones.
+    """
+    low, high = binomial_ranks(len(values), 0.5)
+    ordered = sorted(values)
+    return ordered[max(low, 0)], ordered[min(high, len(values) - 1)]
 
 
 async def _end(tasks: list[asyncio.Task[Any]]) -> None:
@@ -183,14 +195,14 @@ async def _end(tasks: list[asyncio.Task[Any]]) -> None:
 
 
 def main() -> int:
-    """Exit code 0: watching costs less than ``WANTED_SHARE`` of a core; 1: it costs more."""
+    """Exit code 0: the whole interval lies below ``WANTED_SHARE`` of a core."""
     parser = argparse.ArgumentParser(prog="nearway bench dashboard")
     parser.add_argument("--centers", type=int, default=1000)
     parser.add_argument("--watchers", type=int, default=10)
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second")
-    parser.add_argument("--seconds", type=float, default=10.0, help="measured, each time")
+    parser.add_argument("--seconds", type=float, default=5.0, help="measured, each time")
     parser.add_argument("--warmup", type=float, default=5.0, help="seconds of requests before")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=16)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     asked = parser.parse_args()
     with serving(asked.centers) as (pid, url, admin_url):
@@ -206,7 +218,7 @@ def main() -> int:
     )
     if asked.json:
         asked.json.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
-    return 0 if result.cost < WANTED_SHARE else 1
+    return 0 if result.cost_highest < WANTED_SHARE else 1
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from bench.dashboard.run import cpu_s, fleet_text
+from bench.dashboard.run import cpu_s, fleet_text, interval_of_median
 from gateway.config.fleet_file import load_fleet
 
 
@@ -24,3 +24,11 @@ def test_cpu_time_is_that_of_the_process() -> None:
     while time.process_time() < before_s + 0.2:
         pass
     assert cpu_s(os.getpid()) > before_s
+
+
+def test_the_median_lies_in_its_interval_and_one_wild_round_does_not_widen_it() -> None:
+    values = [float(n) for n in range(16)]
+    low, high = interval_of_median(values)
+    assert low < 7.5 < high
+    assert (low, high) == interval_of_median([-1e6, *values[1:-1], 1e6])
+    assert interval_of_median([3.0, 1.0, 2.0]) == (1.0, 3.0)
