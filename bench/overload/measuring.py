@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.overload.bare import bare_server
 from bench.overload.scene import MODEL, ORIGIN, Scene, scene
 from gateway.measure.arrivals import arrivals
 from gateway.measure.endpoint import Endpoint, Limits
@@ -29,6 +30,8 @@ from gateway.wan.delay_line import DelayLine
 
 TIMEOUT_S = 10.0
 CONNECTIONS = 256
+BARE = "bare"
+BARE_PER_S = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,14 @@ class Stream:
 @dataclass(frozen=True, slots=True)
 class Episode:
     """What was asked and what came back. ``ends_s``: when each phase ends; ``cpu_share``: of one
-    core, the gateway's. ``admission``: what its state says of it in the end."""
+    core, the gateway's. ``admission``: what its state says of it in the end. ``bare``: what the
+    same loops heard of a server that only refuses, at the same time (None in virtual time)."""
 
     ends_s: tuple[float, ...]
     samples: dict[str, Samples]
     cpu_share: float
     admission: Mapping[str, Any] = field(default_factory=dict)
+    bare: Samples | None = None
 
     def phase(self, name: str, number: int) -> Samples:
         """The requests of a stream that were meant to be sent in a phase."""
@@ -113,13 +118,18 @@ async def play(
         ready = await asyncio.to_thread(scene, Path(folder))
         async with GatewayProcess(ready.options) as gateway:
             await _warm_up(gateway.url, ready, streams, warm_s, seed)
-            began_s, used_s = time.monotonic(), _cpu_s(gateway.pid)
-            samples = await _drive(plans(gateway.url, ready.body, streams, phases_s, seed))
-            cpu_share = (_cpu_s(gateway.pid) - used_s) / (time.monotonic() - began_s)
+            each = plans(gateway.url, ready.body, streams, phases_s, seed)
+            async with bare_server() as bare_url:
+                bare = Stream(BARE, (BARE_PER_S,) * len(phases_s))
+                each |= plans(bare_url, ready.body, (bare,), phases_s, seed + 500)
+                began_s, used_s = time.monotonic(), _cpu_s(gateway.pid)
+                samples = await _drive(each)
+                cpu_share = (_cpu_s(gateway.pid) - used_s) / (time.monotonic() - began_s)
             gateway.check_alive()
             told = await asyncio.to_thread(_state, gateway.admin_url)
     ends_s = tuple(float(end) for end in np.cumsum(phases_s))
-    return Episode(ends_s, samples, cpu_share, told["admission"])
+    refused = samples.pop(BARE)
+    return Episode(ends_s, samples, cpu_share, told["admission"], refused)
 
 
 async def _warm_up(

@@ -1,6 +1,6 @@
 """Three times what the fleet can do: what is served, who waits, how soon others are told.
 
-    python -m bench.overload.run [--seconds 60] [--calm 10] [--seed 1] [--virtual] [--json FILE]
+    python -m bench.overload.run [--seconds 60] [--calm 20] [--seed 1] [--virtual] [--json FILE]
 
 Real gateway process, emulated centers whose slots fill long before the cores do. Two episodes:
 classes (a few requests of priority 1 beside a flood of the default class) and tenants (a polite
@@ -45,7 +45,7 @@ def main() -> None:
     """Measure, print, and end with 1 when a floor is missed."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seconds", type=float, default=60.0)
-    options.add_argument("--calm", type=float, default=10.0)
+    options.add_argument("--calm", type=float, default=20.0)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--virtual", action="store_true", help="rules only, in virtual time")
     options.add_argument("--json", type=Path)

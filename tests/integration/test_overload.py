@@ -29,6 +29,8 @@ def test_the_lower_class_is_refused_and_the_higher_is_answered() -> None:
     assert told["priority 1"] > told["default"] + 0.2
     assert set(np.unique(episode.samples["default"].status).tolist()) <= {200, 503}
     assert told["priority 1"] > 0.9
+    assert episode.bare is not None
+    assert set(episode.bare.status.tolist()) == {503}
     state = episode.admission
     assert (state["in_flight"], state["bodies_bytes"]) == (0, 0)
     assert state["classes_about"] == [1, 2]

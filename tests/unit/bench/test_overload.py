@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,18 @@ def test_the_floors_of_classes_hold(classes: Episode) -> None:
     ratio = found.pop("priority 1: p99 / unloaded")
     assert [floor.name for floor in found.values() if not floor.holds] == []
     assert ratio.found < 1.7
+
+
+def test_refusals_are_judged_beyond_what_a_bare_server_takes(classes: Episode) -> None:
+    bare = classes.samples["default"]
+    slow = {
+        name: replace(rows, client_total_ms=np.where(rows.answered, rows.client_total_ms, 5.0))
+        for name, rows in classes.samples.items()
+    }
+    for bare_ms, holds in ((4.0, True), (2.0, False)):
+        heard = replace(bare, client_total_ms=np.full(len(bare), bare_ms))
+        floor = class_floors(replace(classes, samples=slow, bare=heard))[-1]
+        assert (floor.found, floor.holds) == (5.0 - bare_ms, holds)
 
 
 def test_the_higher_class_loses_nobody_and_the_lower_gets_what_is_left(classes: Episode) -> None:
