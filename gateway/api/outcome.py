@@ -17,7 +17,9 @@ class Report:
     """What a center says of itself, with every answer or alone: durations, never instants.
 
     ``queue_ms``/``service_ms``: this request's wait for a slot and its execution (0 in a
-    report that answers no request). ``work_ms``: predicted execution time of everything now
+    report that answers no request). With an answer, ``service_ms`` is 0 where nothing was
+    executed for it: the center had it already (a response cache), and it says nothing of how
+    long the model runs. ``work_ms``: predicted execution time of everything now
     in the center, ``in_flight`` how many requests these are, ``latency_ms`` the median time
     in the center of recent requests that found about as many there. ``rate_per_s`` and
     ``errors_per_s``: requests and errors answered, to all gateways; ``utilization``: share of

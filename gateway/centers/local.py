@@ -187,6 +187,9 @@ class LocalCenter(ResidentModels):
                 continue
             form = asked.writer.form(request)
             visit.served, visit.known, visit.request, visit.form = asked, known, request, form
+            if asked.cache is not None and visit.finds(asked.cache):
+                asked.model.used_s = now
+                continue
             others = alike.get(form)
             if others is None:
                 alike[form] = [visit]
@@ -327,6 +330,11 @@ class LocalCenter(ResidentModels):
         service_s = now - visit.arrived_s - queue_s
         return self.meter.report(now, self.center.slots, queue_s * 1e3, service_s * 1e3)
 
+    def report_kept(self, visit: LocalVisit, now: float) -> Report:
+        """With an answer that was not run for it: nothing is said of how long the model runs."""
+        waited_ms = (now - visit.arrived_s) * 1e3
+        return self.meter_of(visit.served).report(now, self.center.slots, waited_ms, 0.0)
+
     def fail(
         self, visit: LocalVisit, error: NearwayError, now: float, begun_s: float | None = None
     ) -> None:
@@ -335,6 +343,8 @@ class LocalCenter(ResidentModels):
         A center that is down reports nothing.
         """
         visit.leave()
+        if visit.key:
+            visit.let_go()
         if not isinstance(error, RequestError | CenterDown):
             self.meter.erred(now)
         report = None

@@ -22,8 +22,11 @@ from gateway.api import (
 )
 from gateway.centers.port import Attempt, OnEvent, Whole
 from gateway.centers.served_model import Answer, ServedModel
-from gateway.engine import join, part
+from gateway.engine import ResponseCache, join, key_of, part
 from gateway.wire import AnswerForm, KnownHead
+
+ALONE = b""
+"""The key of a request that is run for itself, whatever others ask."""
 
 if TYPE_CHECKING:
     from gateway.centers.local import LocalCenter
@@ -45,6 +48,8 @@ class LocalVisit:
         "center",
         "form",
         "found",
+        "kept",
+        "key",
         "known",
         "load_s",
         "on_event",
@@ -59,6 +64,7 @@ class LocalVisit:
     )
 
     served: ServedModel
+    kept: Sequence[NdArray]
     known: KnownHead | None
     request: InferRequest
     form: AnswerForm
@@ -76,6 +82,7 @@ class LocalVisit:
         self.load_s = 0.0
         self.work_ms = 0.0
         self.run: Run | None = None
+        self.key: bytes | None = None
 
     def inputs(self) -> Mapping[str, NdArray]:
         """What the model is given."""
@@ -102,11 +109,57 @@ class LocalVisit:
         self.load_s = now - self.arrived_s
         self.center.arrive(self)
 
+    # ---- where answers are kept -----------------------------------------------------------
+
+    def finds(self, cache: ResponseCache) -> bool:
+        """True: its answer is kept, or comes with that of another that asks the same."""
+        if self.key == ALONE:
+            return False
+        began_s = self.center.now()
+        key = key_of(self.center.center.id, self.form.names, self.inputs())
+        arrays = cache.get(key)
+        took_s = self.center.now() - began_s
+        self.served.model.record_lookup(hit=arrays is not None, took_s=took_s)
+        if arrays is not None:
+            self.shared(arrays)
+            return True
+        if cache.joins(key, self):
+            return True
+        self.key = key
+        return False
+
+    def shared(self, arrays: Sequence[NdArray] | None) -> None:
+        """The outputs it wants; None: nobody has them, so it is run for itself."""
+        if not self.open:
+            return
+        center = self.center
+        if arrays is None:
+            self.key, self.load_s = ALONE, center.now() - self.arrived_s
+            center.arrive(self)
+            return
+        try:
+            payload, head_bytes = self.served.writer.encode(self.request, self.form, arrays)
+        except NearwayError as unsayable:
+            center.fail(self, unsayable, center.now())
+            return
+        kind = "application/json" if head_bytes is None else "application/octet-stream"
+        report = center.report_kept(self, center.now())
+        center.out.append((self, Whole(200, kind, head_bytes, payload, report, None)))
+
+    def let_go(self, arrays: Sequence[NdArray] | None = None) -> None:
+        """Whoever waits for what it asked is told."""
+        key, cache = self.key, self.served.cache
+        if key and cache is not None:
+            self.key = ALONE
+            cache.over(key, arrays)
+
     def cancel(self) -> None:
         """No event follows. A run that has begun keeps its slot until it is over."""
         if not self.open:
             return
         self.open = False
+        if self.key:
+            self.let_go()
         self.leave()
         if self.waits:
             self.center.forget(self)
@@ -188,9 +241,9 @@ class Run:
     def _write_parts(self, arrays: Sequence[NdArray], rows: Sequence[int]) -> bool:
         """The outputs as bytes once, an answer a slice of them; False where that cannot be."""
         members = self._members
-        if any(visit.request.id for visit in members):
-            return False
         first = members[0]
+        if first.served.cache is not None or any(visit.request.id for visit in members):
+            return False
         answers = first.served.encode_parts(first.form, arrays, rows)
         if answers is None:
             return False
@@ -218,6 +271,7 @@ class Run:
             if arrays is not None:
                 try:
                     self._answers.append((visit, encode(visit.request, form, arrays)))
+                    visit.kept = arrays
                     continue
                 except NearwayError as unsayable:
                     error = unsayable
@@ -249,6 +303,9 @@ class Run:
                 report = center.report(visit, self._begun_s, now)
             kind = "application/json" if head_bytes is None else "application/octet-stream"
             center.out.append((visit, Whole(200, kind, head_bytes, payload, report, None)))
+        if first.served.cache is not None:
+            for visit, _ in leaving:
+                visit.let_go(visit.kept)
         self._end()
 
     def _end(self) -> None:

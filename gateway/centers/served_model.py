@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.api import InferRequest, NdArray
 from gateway.centers.language.embedding import embedding_pair
-from gateway.engine import LoadedModel
+from gateway.engine import CacheCounts, LoadedModel, ResponseCache
 from gateway.wire import AnswerForm, KnownHead, RequestReader, ResponseWriter
 
 Answer = tuple[bytes, int | None]
@@ -40,11 +40,12 @@ class ServedModel:
 
     ``class_c``: its work can wait (see ``waiting``). ``known`` finds what a body's head says, and
     ``encode_parts`` writes the answers of a joined run; both say None where a request needs
-    ``reader`` and ``writer``.
+    ``reader`` and ``writer``. ``cache`` where the model keeps answers.
     """
 
     __slots__ = (
         "_embedder",
+        "cache",
         "class_c",
         "encode_parts",
         "extra_s",
@@ -58,8 +59,18 @@ class ServedModel:
     reader: Reader
     writer: Writer
 
-    def __init__(self, model: LoadedModel, *, tensor_elements_max: int) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        *,
+        tensor_elements_max: int,
+        cache_counts: CacheCounts | None = None,
+    ) -> None:
         self.model = model
+        cached = model.config.response_cache
+        self.cache: ResponseCache | None = None
+        if cached.enable:
+            self.cache = ResponseCache(cached.bytes_max, cache_counts or CacheCounts())
         self._embedder: ServedModel | None = None
         self.rows_max = model.batching.rows_max
         self.extra_s = model.run_time.extra_ms / 1e3
@@ -82,6 +93,7 @@ class ServedModel:
             embedder.model, embedder.rows_max, embedder._embedder = self.model, 1, None
             embedder.reader, embedder.writer = reader, writer
             embedder.known, embedder.encode_parts = _nothing_known, _not_joined
+            embedder.cache = None
             embedder.class_c, embedder.extra_s = self.class_c, self.extra_s
             self._embedder = embedder
         return self._embedder

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from gateway.api import NearwayError, NotFound
 from gateway.centers.served_model import ServedModel
-from gateway.engine import ModelRepository, Runner
+from gateway.engine import CacheCounts, ModelRepository, Runner
 from gateway.engine.generation import GenerationThread
 from gateway.telemetry.model_memory import ModelMemory
 
@@ -80,6 +80,7 @@ class SharedEngine:
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._served: dict[str, dict[str, ServedModel]] = {}
         self._residents: Counter[str] = Counter()
+        self._cache_counts = CacheCounts()
 
     @property
     def generation(self) -> GenerationThread:
@@ -109,7 +110,11 @@ class SharedEngine:
             versions = self._served[model] = {}
         served = versions.get(loaded.version)
         if served is None or served.model is not loaded:
-            served = ServedModel(loaded, tensor_elements_max=self.tensor_elements_max)
+            served = ServedModel(
+                loaded,
+                tensor_elements_max=self.tensor_elements_max,
+                cache_counts=self._cache_counts,
+            )
             versions[loaded.version] = served
         return served
 
@@ -203,7 +208,17 @@ class SharedEngine:
             self.repository.memory_bytes(),
             self.loads,
             self.evictions,
+            self._cache_counts.hits,
+            self._cache_counts.misses,
+            self._cache_counts.coalesced,
+            self._cache_bytes(),
         )
+
+    def _cache_bytes(self) -> int:
+        versions = (
+            served for by_version in self._served.values() for served in by_version.values()
+        )
+        return sum(served.cache.bytes for served in versions if served.cache is not None)
 
     def state(self) -> dict[str, Any]:
         """``memory``, JSON-ready."""

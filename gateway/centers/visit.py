@@ -5,6 +5,8 @@ Theory of operation. A visit walks one straight way:
     start -> [way out] -> arrive -> (load) -> (wait for a slot) -> run -> (hold)
           -> [way back] -> answer
 
+Where the model keeps answers, one that is kept, or that another's run brings, takes no slot.
+
 Every step is a callback of the delay line or of the runner; nothing is awaited. The round
 trip is drawn once, half of it is spent each way; what the way out overshoots is taken off
 the way back, so the whole trip is exact to one timer. The model runs for real; a center
@@ -18,7 +20,7 @@ A black hole keeps the attempt for ever: it is the gateway that must lose patien
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -34,10 +36,10 @@ from gateway.api import (
     Report,
     RequestError,
 )
-from gateway.centers.local_visit import not_loaded
+from gateway.centers.local_visit import ALONE, not_loaded
 from gateway.centers.port import Attempt, Failed, OnEvent, Sent, Whole
 from gateway.centers.served_model import rows_of
-from gateway.engine import NotYetLoaded
+from gateway.engine import NotYetLoaded, ResponseCache, key_of
 from gateway.wan.faults import Effect
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Step(Enum):
     OUT = auto()
     LOAD = auto()
     WAIT = auto()
+    SHARE = auto()
     RUN = auto()
     HOLD = auto()
     BACK = auto()
@@ -71,6 +74,7 @@ class Visit:
         "form",
         "found",
         "handle",
+        "key",
         "load_s",
         "on_event",
         "overshoot_s",
@@ -91,6 +95,7 @@ class Visit:
         self.stop_run: Callable[[], bool] = lambda: False
         self.work_ms = 0.0
         self.found = 0
+        self.key: bytes | None = None
         self.load_s = 0.0
         self.overshoot_s = 0.0
         self.arrived_s = self.ready_s = self.run_s = 0.0
@@ -121,6 +126,9 @@ class Visit:
         except NearwayError as error:
             self._fail(error)
             return
+        cache = self.served.cache
+        if cache is not None and self._finds(cache):
+            return
         self.ready_s = center.line.now()
         free_slots, line = center.free_slots, center.waiting
         if self.served.class_c:
@@ -138,6 +146,53 @@ class Visit:
         else:
             self.step = Step.WAIT
             line.append(self)
+
+    def _finds(self, cache: ResponseCache) -> bool:
+        """True: its answer is kept, or comes with that of another that asks the same."""
+        if self.key == ALONE:
+            return False
+        model, now = self.served.model, self.center.line.now
+        began_s = now()
+        key = key_of(self.center.center.id, self.form.names, self.request.inputs)
+        self.step = Step.SHARE
+        arrays = cache.get(key)
+        model.record_lookup(hit=arrays is not None, took_s=now() - began_s)
+        if arrays is not None:
+            model.used_s = now()
+            self.shared(arrays)
+            return True
+        if cache.joins(key, self):
+            return True
+        self.step = Step.OUT
+        self.key = key
+        return False
+
+    def shared(self, arrays: Sequence[Any] | None) -> None:
+        """The outputs it wants; None: nobody has them, so it is run for itself."""
+        if self.step is not Step.SHARE:
+            return
+        if arrays is None:
+            self.step, self.key = Step.OUT, ALONE
+            self.load_s = self.center.line.now() - self.arrived_s
+            self._enter()
+            return
+        try:
+            answer = self.served.writer.encode(self.request, self.form, arrays)
+        except NearwayError as unsayable:
+            self._fail(unsayable)
+            return
+        center = self.center
+        now = center.line.now()
+        waited_ms = (now - self.arrived_s) * 1e3
+        report = center.meter_of(self.served).report(now, center.center.slots, waited_ms, 0.0)
+        self._back(lambda: self._deliver(answer, report))
+
+    def _let_go(self, arrays: Sequence[Any] | None = None) -> None:
+        """Whoever waits for what it asked is told."""
+        key, cache = self.key, self.served.cache
+        if key and cache is not None:
+            self.key = ALONE
+            cache.over(key, arrays)
 
     def _loaded(self, error: NearwayError | None) -> None:
         """The model it waited for is there, or cannot be loaded."""
@@ -201,9 +256,9 @@ class Visit:
         until_s = self.run_s + self._hold_ms(run_ms) / 1e3
         if until_s > self.center.line.now():
             self.step = Step.HOLD
-            self.handle = self.center.line.call_at(until_s, lambda: self._finish(answer))
+            self.handle = self.center.line.call_at(until_s, lambda: self._finish(answer, arrays))
         else:
-            self._finish(answer)
+            self._finish(answer, arrays)
 
     def _encode(self, arrays: list[Any], run_ms: float) -> tuple[bytes, int | None]:
         served, line = self.served, self.center.line
@@ -232,13 +287,15 @@ class Visit:
         self._fail(error if isinstance(error, NearwayError) else CenterFailed(str(error)))
         self._free_slot()
 
-    def _finish(self, answer: tuple[bytes, int | None]) -> None:
+    def _finish(self, answer: tuple[bytes, int | None], arrays: list[Any]) -> None:
         self._leave()
         now = self.center.line.now()
         own_s = now - self.arrived_s - self.load_s
         self.center.meter_of(self.served).answered(now, self.found, own_s * 1e3)
         report = self._report(now)
         self._back(lambda: self._deliver(answer, report))
+        if self.key:
+            self._let_go(arrays)
         self._free_slot()
 
     def _deliver(self, answer: tuple[bytes, int | None], report: Report) -> None:
@@ -270,6 +327,8 @@ class Visit:
 
     def _fail(self, error: NearwayError) -> None:
         """Send an error back the same way; a center that is down reports nothing."""
+        if self.key:
+            self._let_go()
         center = self.center
         now = center.line.now()
         if not isinstance(error, RequestError | CenterDown):
@@ -300,6 +359,8 @@ class Visit:
         if step is Step.WAIT:
             (self.center.waiting_c if self.served.class_c else self.center.waiting).remove(self)
         self._leave()
+        if self.key:
+            self._let_go()
         if step is Step.HOLD or (step is Step.RUN and self.stop_run()):
             self._free_slot()
 

@@ -100,6 +100,7 @@ class LoadedModel:
         self._statistics = ModelStatistics()
         self.record = self._statistics.record
         self.record_failure = self._statistics.record_failure
+        self.record_lookup = self._statistics.record_lookup
 
     def run(self, inputs: Mapping[str, NdArray], outputs: Sequence[str]) -> list[NdArray]:
         """The named outputs, in their order; dtypes as in ``DTYPES``, BYTES are bytes.

@@ -108,6 +108,15 @@ class Session(Section, frozen=True):
     providers: tuple[str, ...] = ()
 
 
+class Cached(Section, frozen=True):
+    """Whether answers are kept for those who ask the same, and how much of them; see
+    ``response_cache``.
+    """
+
+    enable: bool = False
+    bytes_max: Annotated[int, Meta(ge=1024, le=1 << 40)] = 64 * 1024 * 1024
+
+
 class ModelConfig(Section, frozen=True):
     """What the operator says of a model; the rest is discovered from the file."""
 
@@ -123,6 +132,7 @@ class ModelConfig(Section, frozen=True):
     versions: Versions = Versions()
     session: Session = Session()
     service: Service | None = None
+    response_cache: Cached = Cached()
 
 
 def read_model_config(folder: Path) -> ModelConfig:

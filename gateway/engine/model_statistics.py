@@ -26,6 +26,8 @@ class ModelStatistics:
         self._infer_s = 0.0
         self._output_s = 0.0
         self._batches: dict[int, list[float]] = {}
+        self._hits = self._misses = 0
+        self._hit_s = self._missed_s = 0.0
 
     def record(
         self,
@@ -65,6 +67,15 @@ class ModelStatistics:
         self._failures += 1
         self._failed_s += total_s
 
+    def record_lookup(self, *, hit: bool, took_s: float) -> None:
+        """One request for which a kept answer was looked for."""
+        if hit:
+            self._hits += 1
+            self._hit_s += took_s
+        else:
+            self._misses += 1
+            self._missed_s += took_s
+
     def as_triton(self, name: str, version: str) -> dict[str, Any]:
         """An entry of ``model_stats``: counts, nanoseconds, milliseconds since the epoch."""
         count = self._successes
@@ -82,8 +93,8 @@ class ModelStatistics:
                 "compute_input": _duration(count, self._input_s),
                 "compute_infer": _duration(count, self._infer_s),
                 "compute_output": _duration(count, self._output_s),
-                "cache_hit": _duration(0, 0.0),
-                "cache_miss": _duration(0, 0.0),
+                "cache_hit": _duration(self._hits, self._hit_s),
+                "cache_miss": _duration(self._misses, self._missed_s),
             },
             "batch_stats": [
                 {

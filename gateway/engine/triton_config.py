@@ -20,6 +20,7 @@ def triton_config(model: LoadedModel) -> dict[str, Any]:
     dynamic = {"preferred_batch_size": [sharing], "max_queue_delay_microseconds": 0}
     return {
         **({"dynamic_batching": dynamic} if sharing > 1 else {}),
+        **({"response_cache": {"enable": True}} if config.response_cache.enable else {}),
         "name": model.name,
         "platform": PLATFORM,
         "backend": "onnxruntime",

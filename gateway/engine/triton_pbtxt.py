@@ -9,6 +9,7 @@ Triton is served as it lies. Where both files are there, a key of ``config.toml`
     parameters intra_op_thread_count,     [session] threads, arena, memory_pattern
         enable_mem_arena, enable_mem_pattern
     optimization.graph.level              [session] graph_level
+    response_cache.enable                 [response_cache] enable
     input, output                         held against the model: names, data types, sizes
     dynamic_batching                      batches as measured at load; nobody waits for company
     instance_group on the CPU             one session serves as many runs as a center has slots
@@ -39,6 +40,7 @@ T = TypeVar("T")
 _APPLY: Final = frozenset({
     "name", "platform", "backend", "max_batch_size", "version_policy", "input", "output",
     "dynamic_batching", "instance_group", "parameters", "optimization", "default_model_filename",
+    "response_cache",
 })  # fmt: skip
 
 
@@ -148,6 +150,10 @@ class _Reader:
         session = {**self._parameters(), **self._graph_level()}
         if session:
             keys["session"] = session
+        cache = self._message_of(top, "response_cache", "")
+        if cache is not None:
+            self._others(cache, {"enable"}, "response_cache.")
+            keys["response_cache"] = {"enable": self._flag(cache, "enable", "response_cache.")}
         self._batching()
         self._instances()
         return TritonModel(self._path, keys, inputs, outputs, tuple(self._warnings))
@@ -263,6 +269,12 @@ class _Reader:
     def _word(self, message: Message, name: str, prefix: str) -> str:
         word = self._last(message, name, prefix, Word, "a name without quotes", Word(""))
         return word.name if isinstance(word, Word) else ""
+
+    def _flag(self, message: Message, name: str, prefix: str) -> bool:
+        word = self._word(message, name, prefix)
+        if word not in ("true", "false", ""):
+            raise self._wrong(prefix + name, f"{word}; expected true or false")
+        return word == "true"
 
     def _integer(self, message: Message, name: str, prefix: str) -> int | None:
         found = self._last(message, name, prefix, int, "a whole number", None)

@@ -210,7 +210,9 @@ class Fleet:
             return
         now, report = outcome.now, outcome.report
         self._answers[center] += 1
-        self._to_account((outcome.model, center, outcome.predicted_ms, outcome.attempt_ms))
+        ran = report is None or report.service_ms > 0.0  # else the center had the answer already
+        if ran:
+            self._to_account((outcome.model, center, outcome.predicted_ms, outcome.attempt_ms))
         if report is None:
             # A center that reports nothing: network is what the predicted service leaves.
             rest_ms = max(0.0, outcome.attempt_ms - outcome.charged_ms)
@@ -224,7 +226,8 @@ class Fleet:
             heard_s = self._reported_at[center]
             if now - heard_s >= self._hears_again_s or center in self._looked_at:
                 self._reported_at[center] = now
-                self._service.learn(outcome.model, center, service_ms, now)
+                if ran:
+                    self._service.learn(outcome.model, center, service_ms, now)
                 self._work.reported(center, report, now)
         if self._troubled[center]:
             self._health_changed(center, stage_changed=self._health.answered(center, now))

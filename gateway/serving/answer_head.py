@@ -75,6 +75,8 @@ class AnswerHead:
             fields["Server-Timing"] = server_timing(
                 parts.gateway_ms, parts.network_ms, parts.queue_ms, parts.service_ms
             )
+            if parts.service_ms == 0.0:  # nothing was run for it
+                fields["x-nearway-cache"] = "hit"
         if head.head_bytes is not None:
             fields["Inference-Header-Content-Length"] = str(head.head_bytes)
         if wanted.load is not None and exchange.report is not None:

@@ -22,6 +22,7 @@ EXPOSED = ", ".join(
         "x-nearway-center",
         "x-nearway-reason",
         "x-nearway-degraded-to",
+        "x-nearway-cache",
         "x-nearway-explanation",
         "server-timing",
         "retry-after",

@@ -244,6 +244,7 @@ def _answer_headers() -> Object:
         "Server-Timing": "gateway, network, queue and service, in ms",
         "x-nearway-center": "The center that answered",
         "x-nearway-degraded-to": "The smaller model that answered, when time was too short",
+        "x-nearway-cache": "hit: the answer was kept, or came with another's run",
         "Inference-Header-Content-Length": "Length of the JSON head of a binary answer",
         "endpoint-load-metrics": "The center's load report, when asked for",
     }

@@ -215,6 +215,15 @@ MODEL_LOADS = Family("nearway_model_loads", "counter", "Loads of models, first o
 MODEL_EVICTIONS = Family(
     "nearway_model_evictions", "counter", "Models given up for room, to be loaded again on demand."
 )
+CACHED = Family(
+    "nearway_response_cache",
+    "counter",
+    "Requests to models that keep answers: hit, miss, or coalesced, answered by another's run.",
+    ("result",),
+)
+CACHED_BYTES = Family(
+    "nearway_response_cache_bytes", "gauge", "What kept answers take, of all models."
+)
 WORKERS = Family(
     "nearway_workers", "gauge", "Worker processes that serve; where there are several."
 )
@@ -263,6 +272,8 @@ CATALOGUE: tuple[Family, ...] = (
     MODEL_BYTES,
     MODEL_LOADS,
     MODEL_EVICTIONS,
+    CACHED,
+    CACHED_BYTES,
 )
 
 OF_WORKERS: tuple[Family, ...] = (WORKERS, WORKER_RESTARTS)

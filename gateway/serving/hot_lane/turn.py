@@ -211,6 +211,7 @@ class Turn:
             or not start
             or arrival.model is not arrival.query.model
             or whole.head_bytes is not None
+            or parts.service_ms == 0.0
             or self._lane.front.retiring
             or (len(payload) >= lane.compress_bytes_min and head.asked.accept_encoding is not None)
         ):

@@ -58,6 +58,16 @@ def test_the_text_is_one_that_tritons_own_message_reads() -> None:
     assert message.optimization.graph.level == 1
 
 
+def test_a_response_cache_is_kept_where_triton_keeps_one(tmp_path: Path) -> None:
+    model = said(tmp_path / "m", "response_cache { enable: true }")
+    assert model.warnings == ()
+    assert read_model_config(tmp_path / "m").response_cache.enable
+    said(tmp_path / "m", "response_cache { enable: false }")
+    assert not read_model_config(tmp_path / "m").response_cache.enable
+    with pytest.raises(ConfigError, match=r"response_cache\.enable is yes; expected true or false"):
+        said(tmp_path / "m", "response_cache { enable: yes }")
+
+
 def test_config_toml_wins_by_key(tmp_path: Path) -> None:
     said(tmp_path / "m", WHOLE)
     (tmp_path / "m" / "config.toml").write_text("max_batch_size = 4\n[versions]\nlatest = 1")

@@ -133,6 +133,24 @@ def test_an_answer_teaches_network_and_service_apart() -> None:
     assert table.row_tables["rtt_ms"].row(0)[0] == pytest.approx(5.1)
 
 
+def test_an_answer_that_was_kept_teaches_the_network_and_no_service() -> None:
+    table, fleet = fleet_of()
+    other, twin = fleet_of()
+    for number in range(40):
+        now = 1.0 + number * 0.2
+        for one, service_ms in ((fleet, 0.0), (twin, 1e-3)):
+            decision = choose(one, now=now)
+            report = Report(0.5, service_ms, slots=1)
+            one.ended(
+                Outcome(0, 0, "m", "answer", 9.0, report, decision.predicted_ms, 2.0, now + 0.01)
+            )
+            one.tick(now + 0.1)
+    assert table.row_tables["service_ms"].row("m")[0] == pytest.approx(2.0)
+    assert other.row_tables["service_ms"].row("m")[0] < 1.5  # a time that short would count
+    assert table.row_tables["rtt_ms"].row(0)[0] > 7.0
+    assert not fleet.residuals.ended
+
+
 def test_without_a_report_network_is_what_the_predicted_service_leaves() -> None:
     table, fleet = fleet_of()
     for k in range(5):

@@ -50,6 +50,12 @@ async def test_every_answer_says_who_and_where_the_time_went(fields: Any) -> Non
     }
 
 
+async def test_an_answer_that_nothing_was_run_for_was_kept(fields: Any) -> None:
+    plain = Head(200, "application/json", None)
+    assert fields(plain, Parts(0.25, 8.0, 0.5, 0.0), NOTHING)["x-nearway-cache"] == "hit"
+    assert "x-nearway-cache" not in fields(plain, PARTS, NOTHING)
+
+
 async def test_a_stream_has_no_timing_yet(fields: Any) -> None:
     assert "Server-Timing" not in fields(Head(200, "application/json", None), None, NOTHING)
 

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.api import Report
 from gateway.centers.remote.answer_head import read_head
-from gateway.centers.remote.reports import answer_report, told_report
-from gateway.wire import orca
+from gateway.centers.remote.reports import SERVICE_MS_MIN, answer_report, told_report
+from gateway.wire import orca, server_timing
 
 
 def head(**lines: str) -> Any:
@@ -47,7 +47,14 @@ def test_load_alone_is_timed_from_here() -> None:
 
 def test_silence_is_timed_from_here() -> None:
     assert answer_report(head(), 10.0, 0.0, 1.5) == Report(0.0, 8.5)
-    assert answer_report(head(), 1.0, 0.0, 1.5) == Report(0.0, 0.0)
+    assert answer_report(head(), 1.0, 0.0, 1.5) == Report(0.0, SERVICE_MS_MIN)
+
+
+@pytest.mark.parametrize("load", ["", orca.format_text(Report(0.2, 0.0, 1.0, 2, 4))])
+def test_an_answer_that_was_kept_there_took_no_execution(load: str) -> None:
+    timing = server_timing(0.1, 3.0, 0.2, 0.0)
+    report = answer_report(head(server_timing=timing, endpoint_load_metrics=load), 9.0, 0.0, 1.0)
+    assert (report.queue_ms, report.service_ms) == (0.2, 0.0)
 
 
 @pytest.mark.parametrize("lines", [{}, {"server_timing": "queue;dur=1, service;dur=2"}])

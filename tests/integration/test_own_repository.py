@@ -1,0 +1,96 @@
+"""A repository of one's own behind a gateway: answers that are kept."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+FLEET = """
+[[center]]
+id = "here"
+zone = "a"
+city = "Shanghai"
+country = "CN"
+lat = 31.23
+lon = 121.47
+slots = 2
+emulate = "none"
+"""
+
+
+def write_node(root: Path, name: str, kind: str, config: str = "") -> None:
+    """``y = kind(x)``, FP32 [n, 3]."""
+    tensors = [helper.make_tensor_value_info(t, TensorProto.FLOAT, ["n", 3]) for t in ("x", "y")]
+    graph = helper.make_graph(
+        [helper.make_node(kind, ["x"], ["y"])], name, tensors[:1], tensors[1:]
+    )
+    folder = root / name / "1"
+    folder.mkdir(parents=True, exist_ok=True)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "model.onnx")
+    (root / name / "config.toml").write_text(f"max_batch_size = 8\n{config}")
+
+
+def body(*values: float, **said: Any) -> bytes:
+    tensor = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": values}
+    return json.dumps({"inputs": [tensor], **said}).encode()
+
+
+def data(answer: Any) -> Any:
+    return answer["outputs"][0]["data"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("own") / "models"
+    write_node(root, "negative", "Neg", "[response_cache]\nenable = true\n")
+    write_node(root, "positive", "Abs")
+    return root
+
+
+@pytest.fixture(scope="module")
+def gateway(models: Path, start_gateway: Callable[..., Any]) -> Iterator[Any]:
+    (models.parent / "fleet.toml").write_text(FLEET)
+    config = models.parent / "nearway.toml"
+    config.write_text(
+        f'[models]\nshipped = false\ndirs = ["{models}"]\n'
+        f'[fleet]\nfile = "{models.parent}/fleet.toml"\n'
+    )
+    with start_gateway("--config", str(config)) as running:
+        yield running
+
+
+def scraped(gateway: Any, name: str) -> float:
+    with urllib.request.urlopen(f"{gateway.admin_url}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return float(next(line for line in lines if line.startswith(name + " ")).rsplit(" ", 1)[1])
+
+
+def test_a_kept_answer_says_so_and_a_reload_empties_the_cache(gateway: Any, models: Path) -> None:
+    first, head = gateway.infer("negative", body(1, 2, 3), "Shanghai")
+    assert (data(first), head.get("x-nearway-cache")) == ([-1, -2, -3], None)
+    second, head = gateway.infer("negative", body(1, 2, 3, id="7"), "Shanghai")
+    assert (data(second), second["id"], head["x-nearway-cache"]) == ([-1, -2, -3], "7", "hit")
+    assert "service;dur=0.0000" in head["server-timing"]
+    assert scraped(gateway, 'nearway_response_cache_total{result="hit"}') == 1.0
+    assert scraped(gateway, "nearway_response_cache_bytes") > 0.0
+    write_node(models, "negative", "Abs", "[response_cache]\nenable = true\n")
+    url, kind = f"{gateway.url}/v2/repository/models/negative/load", "application/json"
+    load = urllib.request.Request(url, b"{}", {"content-type": kind})
+    with urllib.request.urlopen(load, timeout=10) as answer:
+        assert answer.status == 200
+    third, head = gateway.infer("negative", body(1, 2, 3), "Shanghai")
+    assert (data(third), head.get("x-nearway-cache")) == ([1, 2, 3], None)
+
+
+def test_other_models_keep_nothing(gateway: Any) -> None:
+    for _ in range(2):
+        _, head = gateway.infer("positive", body(-1, 2, 3), "Shanghai")
+        assert "x-nearway-cache" not in head
