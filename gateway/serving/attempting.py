@@ -300,6 +300,8 @@ class Attempting(ABC):
         self._failures.append(in_a_list(error))
         if other is not None:  # it goes on alone
             other.decision.tried = (*other.decision.tried, this.decision.center)
+            if reason == TIMED_OUT:
+                self._hurry(other, now)
             return
         self._forget_answer()
         try:
@@ -309,6 +311,18 @@ class Attempting(ABC):
             self._fail(error if isinstance(error, RequestError) else last)
         else:
             self._start(decision, now, paid=paid)
+
+    def _hurry(self, copy: Try, now: float) -> None:
+        """The other one was cut off for its silence, and this copy is silent as well.
+
+        Where another may follow it gets what 99 % of such attempts take, not three times that:
+        else a hedge into the same dark region would make its request wait the longest of all.
+        """
+        if copy.heard_s == copy.started_s and self._due_s(copy) < self._arrival.deadline_s:
+            quantile_s = self._with.router.quantile_ms(copy.decision, QUANTILE) * 1e-3
+            shortest_s = max(now - copy.started_s, quantile_s)
+            copy.patience_s = min(copy.patience_s or 0.0, shortest_s)
+            self._wait_until(copy, self._due_s(copy))
 
     def _retry(self, failed: Decision, now: float, *, paid: bool, silent: bool) -> Decision:
         """Another decision; ``paid``: from the budget. Raises what the client is told instead."""

@@ -770,6 +770,31 @@ def test_when_one_of_two_fails_the_other_goes_on_alone(make_world: Any) -> None:
     assert not world.router.open
 
 
+def test_two_copies_that_are_both_silent_are_given_up_together(make_world: Any) -> None:
+    """A hedge into the same dark region does not make its request wait a second patience."""
+    world = slow_world(make_world)
+    begun(world)
+    world.clock.advance(0.010)
+    assert world.ports[1].started
+    world.clock.advance(0.049)
+    assert not world.started(0).cancelled
+    world.clock.advance(0.003)
+    assert endings(world) == [(0, "error", "timed_out"), (1, "error", "timed_out")]
+    world.started(2).answer(b"from the third")
+    assert world.answer.body == b"from the third"
+    assert not world.router.open
+
+
+def test_a_copy_that_is_the_last_try_keeps_all_the_time_there_is(make_world: Any) -> None:
+    world = slow_world(make_world, max=2)
+    begun(world)
+    world.clock.advance(0.010)
+    world.clock.advance(5.0)
+    assert not world.started(1).cancelled
+    world.started(1).answer(b"late, but an answer")
+    assert world.answer.told == ["whole"]
+
+
 def test_the_client_leaving_calls_both_back(make_world: Any) -> None:
     world = slow_world(make_world)
     exchange = begun(world)
