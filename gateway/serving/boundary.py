@@ -104,6 +104,13 @@ def head_lines(minor: int, status: int, fields: dict[str, str]) -> str:
     return "\r\n".join([*lines, ""])
 
 
+def check_fields(fields: dict[str, str]) -> None:
+    """Raises ValueError for a value that cannot stand in a head; some come from centers."""
+    for name, value in fields.items():
+        if "\r" in value or "\n" in value or "\0" in value:
+            raise ValueError(f"{name} is {value!r}, which cannot stand in a head")
+
+
 def error_answer(error: NearwayError, request_id: str) -> web.Response:
     """The error as the protocol tells it."""
     return bytes_answer(error_body(error), error.http_status, error_fields(error, request_id))

@@ -16,7 +16,7 @@ from gateway.api import DeadlineExceeded, NearwayError, TooLarge
 from gateway.serving.answer_head import AnswerHead, asked
 from gateway.serving.arrival import Arrival
 from gateway.serving.body import Held, late_body
-from gateway.serving.boundary import INTERNAL, error_answer, internal_answer
+from gateway.serving.boundary import INTERNAL, check_fields, error_answer, internal_answer
 from gateway.serving.encoding import (
     compress_bytes_min,
     deflate,
@@ -133,8 +133,8 @@ class InferDoor:
             exchange = Exchange(with_, arrival, reply)
         else:
             exchange = with_.recorder.exchange(with_, arrival, reply)
-        exchange.begin()
         try:
+            exchange.begin()
             await reply.ready
             if reply.error is not None:
                 raise await self._models.closer_error(reply.error, exchange.decision, arrival)
@@ -143,6 +143,11 @@ class InferDoor:
                 reply.pack(headers)
             elif reply.parts is None and not isinstance(reply, WholeReply):
                 return await self._stream(request, arrival, reply, headers)
+        except (NearwayError, ConnectionError):
+            raise
+        except Exception:
+            exchange.cancel(500)  # the client is there, and is told so
+            raise
         finally:
             exchange.cancel()
         return await self._whole(request, reply, headers)
@@ -175,6 +180,7 @@ class InferDoor:
         """Write chunks as they come; a stream that breaks off, or whose client does not read
         until the deadline, ends as a broken connection, never as a whole answer."""
         assert reply.head is not None
+        check_fields(headers)  # aiohttp would find out when no other answer is possible
         response = web.StreamResponse(status=reply.head.status, headers=headers)
         await response.prepare(request)
         try:

@@ -17,12 +17,11 @@ from aiohttp.web import RequestHandler
 
 from gateway.centers.outbox import Outbox
 from gateway.serving.answer_head import AnswerHead
-from gateway.serving.boundary import SERVER, head_lines
+from gateway.serving.boundary import SERVER, check_fields, head_lines
 from gateway.serving.encoding import compress_bytes_min
 from gateway.serving.front import Front
 from gateway.serving.hot_lane.connection import Connection
 from gateway.serving.hot_lane.head import HeadCache, HeadReader
-from gateway.serving.hot_lane.turn import check_fields
 from gateway.serving.models import ModelDoor
 from gateway.serving.patience import patience_of
 from gateway.serving.sweep import Sweep

@@ -27,6 +27,7 @@ from gateway.serving.boundary import (
     JSON,
     LOG,
     SERVER,
+    check_fields,
     error_body,
     error_fields,
     head_lines,
@@ -407,10 +408,3 @@ class Turn:
         if self._admitted:
             self._admitted = False
             self._front.leave(body_bytes)
-
-
-def check_fields(fields: dict[str, str]) -> None:
-    """Raises ValueError for a value that cannot stand in a head; some come from centers."""
-    for name, value in fields.items():
-        if "\r" in value or "\n" in value or "\0" in value:
-            raise ValueError(f"{name} is {value!r}, which cannot stand in a head")

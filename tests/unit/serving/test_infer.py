@@ -518,6 +518,38 @@ async def test_an_unforeseen_error_is_500_and_leaks_nothing(
     assert client.front.metrics.in_flight == 0
 
 
+async def test_a_decision_that_nobody_foresaw_to_fail_is_counted_as_500(door: Door) -> None:
+    client = await door()
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("nobody foresaw this")
+
+    client.front.router.decide = broken
+    assert (await infer(client)).status == 500
+    text = await (await client.get("/metrics")).text()
+    assert 'nearway_requests_total{code="500",model="other"} 1.0' in text
+    assert client.front.metrics.in_flight == 0
+
+
+async def test_a_stream_whose_head_cannot_be_told_is_counted_as_500_not_as_a_client_that_left(
+    door: Door,
+) -> None:
+    client = await door()
+
+    def begin(one: Any) -> None:
+        one.hear(Head(200, "text/plain\r\nx: y", None))
+        one.hear(Chunk(b"first"))
+
+    client.front.ports[0].script = begin
+    assert (await infer(client)).status == 500
+    text = await (await client.get("/metrics")).text()
+    assert 'nearway_requests_total{code="500",model="other"} 1.0' in text
+    assert 'code="499"' not in text
+    (outcome,) = client.front.router.outcomes
+    assert (outcome.ending, outcome.reason) == ("cancelled", "internal")
+    assert client.front.metrics.in_flight == 0
+
+
 async def test_every_way_out_is_counted_once(door: Door) -> None:
     client = await door()
     await infer(client)

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.api import CenterDown, NoCenter, Refused, Report
 from gateway.centers.port import Answered, Chunk, Head
-from gateway.serving.hot_lane.turn import JOIN_BYTES_MAX, check_fields, head_lines
+from gateway.serving.boundary import check_fields
+from gateway.serving.hot_lane.turn import JOIN_BYTES_MAX, head_lines
 
 
 def answers(wire: Any) -> list[tuple[bytes, bytes]]:
