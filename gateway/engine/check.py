@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gateway.api import ConfigError
 from gateway.engine.loaded_model import LoadedModel, load_model
 from gateway.engine.model_config import CONFIG_FILE, read_model_config, served_versions
-from gateway.engine.repository import NAME, VERSION, version_names
+from gateway.engine.repository import NAME, VERSION, ModelRepository, version_names
 from gateway.engine.triton_pbtxt import PBTXT_FILE, read_pbtxt
 from gateway.engine.warm_up import EXAMPLE_FILE, read_example
 
@@ -62,11 +63,15 @@ def check_models(
     if not folders:
         wrong = Finding(root, "no model; expected NAME/1/model.onnx (Triton's layout)")
         yield Checked("", (), (wrong,))
+    repository = ModelRepository([root], tensor_elements_max=tensor_elements_max)
+    repository.scan()
     for folder in folders:
-        yield _check_folder(folder, tensor_elements_max=tensor_elements_max)
+        yield _check_folder(folder, repository, tensor_elements_max=tensor_elements_max)
 
 
-def _check_folder(folder: Path, *, tensor_elements_max: int) -> Checked:
+def _check_folder(
+    folder: Path, repository: ModelRepository, *, tensor_elements_max: int
+) -> Checked:
     def wrong(where: Path, what: str) -> Checked:
         return Checked(folder.name, (), (Finding(where, what),))
 
@@ -85,7 +90,13 @@ def _check_folder(folder: Path, *, tensor_elements_max: int) -> Checked:
     models: list[LoadedModel] = []
     for version in versions:
         try:
-            model = load_model(folder, version, versions, tensor_elements_max=tensor_elements_max)
+            model = load_model(
+                folder,
+                version,
+                versions,
+                tensor_elements_max=tensor_elements_max,
+                member=partial(repository.member, using=(folder.name,)),
+            )
         except ConfigError as error:
             findings.append(Finding(folder / version, str(error)))
             continue

@@ -30,6 +30,7 @@ from gateway.api import (
 )
 from gateway.engine.batch_gain import measure_batching
 from gateway.engine.batching import Batching
+from gateway.engine.ensemble import Member, open_ensemble
 from gateway.engine.generation.language import Language, language_of
 from gateway.engine.model_config import (
     CONFIG_FILE,
@@ -41,11 +42,12 @@ from gateway.engine.model_config import (
 from gateway.engine.model_file import check_model_file
 from gateway.engine.model_statistics import ModelStatistics
 from gateway.engine.session import INVALID_ARGUMENT, ORT_ERRORS, OpenedFile, open_file, plain
-from gateway.engine.triton_pbtxt import narrowed, read_pbtxt
+from gateway.engine.triton_pbtxt import PBTXT_FILE, narrowed, read_pbtxt
 from gateway.engine.warm_up import RunTime, measure_run_time, strings_from_bytes, warm_up
 
 MODEL_FILE = "model.onnx"
 PLATFORM = "onnxruntime_onnx"
+ENSEMBLE_PLATFORM = "ensemble"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class LoadedModel:
     many examples of several requests may run as one. ``labels``: by output name. ``language``: how
     it reads and writes text, None when it does not. ``under_way``
     and ``used_s``: requests at centers of this process now, and when the last one came; the
-    centers write them.
+    centers write them. ``run_session``: as ``run``, with arrays as onnxruntime has them.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class LoadedModel:
         self.run_ms = max(run_time.run_ms, config.service.mean_ms if config.service else 0.0)
         self.under_way = 0
         self.used_s = 0.0
-        self._run = opened.run
+        self.run_session = self._run = opened.run
         self._free_names = opened.free_names
         self._has_free_sizes = any(-1 in spec.shape for spec in metadata.inputs)
         self._string_inputs = _names_of_bytes(metadata.inputs)
@@ -177,8 +179,11 @@ def load_model(
     clock: Callable[[], float] = time.perf_counter,
     known: Measured | None = None,
     custom_ops: Sequence[str] = (),
+    member: Member | None = None,
 ) -> LoadedModel:
     """Open ``folder/version/model.onnx``, hold its config against it and measure a run.
+
+    An ensemble has no file: its steps' models are asked for by ``member``.
 
     ``folder`` bears the model's name. ``known``: the same files, when they were in memory before;
     then one run warms up and nothing is measured again. ``custom_ops``: libraries of operators.
@@ -186,13 +191,18 @@ def load_model(
     """
     path = folder / version / MODEL_FILE
     config = read_model_config(folder)
-    check_model_file(folder, path, custom_ops=bool(custom_ops))
-    opened = open_file(path, config.session, custom_ops, config.optional_inputs)
+    platform = PLATFORM
+    if config.ensemble is not None and member is not None:
+        where, platform = config_path(folder), ENSEMBLE_PLATFORM
+        opened = open_ensemble(where, config.ensemble, config.max_batch_size, member)
+    else:
+        check_model_file(folder, path, custom_ops=bool(custom_ops))
+        opened = open_file(path, config.session, custom_ops, config.optional_inputs)
     opened = _as_triton_has_it(folder, opened, config)
     check_batch(folder / CONFIG_FILE, config, opened.inputs)
     _check_size(path, opened.inputs, tensor_elements_max)
     labels = read_labels(folder, config, opened.outputs)
-    metadata = ModelMetadata(folder.name, versions, PLATFORM, opened.inputs, opened.outputs)
+    metadata = ModelMetadata(folder.name, versions, platform, opened.inputs, opened.outputs)
     language = language_of(folder, opened.inputs, opened.outputs)
     if known is not None:
         warm_up(folder, opened)
@@ -203,6 +213,11 @@ def load_model(
     return LoadedModel(
         version, path, opened, metadata, config, labels, run_time, batching, language
     )
+
+
+def config_path(folder: Path) -> str:
+    """The file that says what an ensemble is."""
+    return str(folder / (CONFIG_FILE if (folder / CONFIG_FILE).exists() else PBTXT_FILE))
 
 
 def _as_triton_has_it(folder: Path, opened: OpenedFile, config: ModelConfig) -> OpenedFile:

@@ -46,6 +46,7 @@ from msgspec import Meta
 from gateway.api import ConfigError, TensorSpec
 from gateway.config.settings import NonNegative, Positive, Section, Share
 from gateway.config.toml_file import parse_toml
+from gateway.engine.ensemble_config import Ensemble
 from gateway.engine.inside import read_inside
 from gateway.engine.triton_pbtxt import read_pbtxt
 
@@ -133,6 +134,7 @@ class ModelConfig(Section, frozen=True):
     session: Session = Session()
     service: Service | None = None
     response_cache: Cached = Cached()
+    ensemble: Ensemble | None = None
 
 
 def read_model_config(folder: Path) -> ModelConfig:

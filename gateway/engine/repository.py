@@ -25,7 +25,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gateway.api import ConfigError, NotFound
@@ -59,7 +60,7 @@ class NotYetLoaded(NotFound):
 @dataclass(frozen=True, slots=True)
 class _Resident:
     """The versions of a model in memory; ``latest`` has the highest number. ``signature``: of
-    its folder before it was opened.
+    its folder before it was opened, and of those of ``members``, the models of an ensemble.
     """
 
     latest: LoadedModel
@@ -67,6 +68,7 @@ class _Resident:
     signature: Signature
     load_ms: float
     memory_bytes: int
+    members: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def under_way(self) -> int:
@@ -77,6 +79,10 @@ class _Resident:
     def used_s(self) -> float:
         """When the last one came."""
         return max(model.used_s for model in self.by_version.values())
+
+    def signature_at(self, folder: Path, folders: Mapping[str, Path]) -> Signature:
+        """What ``signature`` would be now, with the model in ``folder`` and its members there."""
+        return signature_of([folder, *(folders.get(n, path) for n, path in self.members.items())])
 
     @property
     def measured(self) -> dict[str, Measured]:
@@ -132,7 +138,8 @@ class ModelRepository:
         return name in self._folders or name in self._resident
 
     def load(self, name: str) -> None:
-        """Load or reload all versions of ``name``; whole or not at all.
+        """Load or reload all versions of ``name``; whole or not at all. Ensembles that have it as a
+        step take over what is loaded then, or, where it no longer fits, stay as they are.
 
         Raises NotFound, or ConfigError when a version is wrong: what was served before stays.
         """
@@ -149,6 +156,41 @@ class ModelRepository:
                 raise
             finally:
                 self._loading.discard(name)
+            for other, resident in list(self._resident.items()):
+                if name in resident.members and other in self._folders:
+                    try:
+                        self._resident[other] = self._open(self._folders[other])
+                        self._reasons.pop(other, None)
+                    except ConfigError as error:
+                        self._reasons[other] = str(error)
+                        log.warning("model %s stays as it was: %s", other, error)
+
+    def member(self, name: str, version: int, *, using: tuple[str, ...]) -> LoadedModel:
+        """The model of an ensemble's step: the one in memory, else opened for it alone.
+
+        ``using``: the ensemble, behind those that it is a step of. ``version`` 0: the latest.
+        Raises ConfigError.
+        """
+        steps = " -> ".join(map(repr, (*using, name)))
+        if name in using:
+            raise ConfigError(f"the ensemble {name!r} is a step of itself: {steps}")
+        resident = self._resident.get(name)
+        if resident is None:
+            folder = self._folders.get(name)
+            if folder is None:
+                known = ", ".join(n for n in self.names()[:NAMED_MAX] if n not in using) or "none"
+                raise ConfigError(
+                    f"the ensemble {using[-1]!r} has a step {name!r}, and there is no such model; "
+                    f"models in this repository: {known}"
+                )
+            resident = self._open(folder, using)
+        found = resident.by_version.get(str(version)) if version else resident.latest
+        if found is None:
+            raise ConfigError(
+                f"the ensemble {using[-1]!r} has version {version} of {name!r} as a step; versions "
+                f"that are served: {', '.join(resident.by_version)}"
+            )
+        return found
 
     def declare(self, name: str) -> None:
         """Serve ``name`` from now on and load it later. Raises NotFound, or ConfigError."""
@@ -211,7 +253,10 @@ class ModelRepository:
             if resident is None and (self._reasons.get(name) == UNLOADED or not wanted(name)):
                 after._reasons.update({name: UNLOADED} if name in self._reasons else {})
                 continue
-            if resident is not None and resident.signature == signature_of([folder]):
+            same = resident is not None and resident.signature == resident.signature_at(
+                folder, after._folders
+            )
+            if resident is not None and same:
                 after._resident[name] = resident
             elif on_demand and resident is None:
                 after.declare(name)
@@ -348,13 +393,16 @@ class ModelRepository:
             raise self._unknown(name)
         return folder
 
-    def _open(self, folder: Path) -> _Resident:
+    def _open(self, folder: Path, used_by: tuple[str, ...] = ()) -> _Resident:
+        """``used_by``: the ensembles it is opened for as a step, the outermost first."""
         began_s = self._clock()
-        signature = signature_of([folder])
         on_disk = version_names(folder)
         if not on_disk:
             raise ConfigError(f"{folder}: no version folder; expected {folder.name}/1/model.onnx")
-        versions = served_versions(folder, read_model_config(folder), on_disk)
+        config = read_model_config(folder)
+        members = self._members_of(config)
+        signature = signature_of([folder, *members.values()])
+        versions = served_versions(folder, config, on_disk)
         triton = read_pbtxt(folder)
         if triton is not None:
             for warning in triton.warnings:
@@ -370,6 +418,7 @@ class ModelRepository:
                 clock=self._clock,
                 known=measured.get(version),
                 custom_ops=self._custom_ops,
+                member=partial(self.member, using=(*used_by, folder.name)),
             )
             for version in versions
         }
@@ -377,7 +426,21 @@ class ModelRepository:
         on_disk_bytes = sum(files_bytes(folder / version) for version in versions)
         memory_bytes = taken_bytes(grown_bytes, on_disk_bytes)
         load_ms = (self._clock() - began_s) * 1e3
-        return _Resident(models[versions[-1]], models, signature, load_ms, memory_bytes)
+        latest = models[versions[-1]]
+        return _Resident(latest, models, signature, load_ms, memory_bytes, members)
+
+    def _members_of(self, config: ModelConfig) -> dict[str, Path]:
+        """By name, the folders of the models that an ensemble is made of, one within it too."""
+        members: dict[str, Path] = {}
+        waiting = [config]
+        while waiting:
+            ensemble = waiting.pop().ensemble
+            for step in ensemble.step if ensemble is not None else ():
+                folder = self._folders.get(step.model)
+                if folder is not None and step.model not in members:
+                    members[step.model] = folder
+                    waiting.append(read_model_config(folder))
+        return members
 
     def _measured_of(self, name: str, signature: Signature) -> Mapping[str, Measured]:
         """By version, what was found when the same files were in memory before."""

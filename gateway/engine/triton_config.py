@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.api import TensorSpec
-from gateway.engine.loaded_model import MODEL_FILE, PLATFORM, LoadedModel
+from gateway.engine.ensemble_config import Ensemble
+from gateway.engine.loaded_model import MODEL_FILE, LoadedModel
 from gateway.engine.model_config import Versions
 
 
@@ -15,15 +16,15 @@ def triton_config(model: LoadedModel) -> dict[str, Any]:
     ``dynamic_batching`` where requests of one turn share a run; none ever waits for another.
     """
     config = model.config
-    batching = config.max_batch_size > 0
+    batching, ensemble = config.max_batch_size > 0, config.ensemble
     sharing = model.batching.rows_max
     dynamic = {"preferred_batch_size": [sharing], "max_queue_delay_microseconds": 0}
     return {
         **({"dynamic_batching": dynamic} if sharing > 1 else {}),
         **({"response_cache": {"enable": True}} if config.response_cache.enable else {}),
         "name": model.name,
-        "platform": PLATFORM,
-        "backend": "onnxruntime",
+        "platform": model.metadata.platform,
+        **(_scheduling(ensemble) if ensemble is not None else {"backend": "onnxruntime"}),
         "version_policy": _version_policy(config.versions),
         "max_batch_size": config.max_batch_size,
         "input": [
@@ -44,6 +45,19 @@ def triton_config(model: LoadedModel) -> dict[str, Any]:
             "description": {"string_value": config.description},
         },
     }
+
+
+def _scheduling(ensemble: Ensemble) -> dict[str, Any]:
+    steps = [
+        {
+            "model_name": step.model,
+            "model_version": step.version or -1,
+            "input_map": step.inputs,
+            "output_map": step.outputs,
+        }
+        for step in ensemble.step
+    ]
+    return {"ensemble_scheduling": {"step": steps}}
 
 
 def _version_policy(versions: Versions) -> dict[str, Any]:

@@ -10,6 +10,7 @@ Triton is served as it lies. Where both files are there, a key of ``config.toml`
         enable_mem_arena, enable_mem_pattern
     optimization.graph.level              [session] graph_level
     response_cache.enable                 [response_cache] enable
+    ensemble_scheduling                   [ensemble]
     input, output                         held against the model: names, data types, sizes
     dynamic_batching                      batches as measured at load; nobody waits for company
     instance_group on the CPU             one session serves as many runs as a center has slots
@@ -40,7 +41,7 @@ T = TypeVar("T")
 _APPLY: Final = frozenset({
     "name", "platform", "backend", "max_batch_size", "version_policy", "input", "output",
     "dynamic_batching", "instance_group", "parameters", "optimization", "default_model_filename",
-    "response_cache",
+    "response_cache", "ensemble_scheduling",
 })  # fmt: skip
 
 
@@ -131,7 +132,8 @@ class _Reader:
     def read(self) -> TritonModel:
         top = self._message
         self._same("name", self._folder.name, "the model is named by its folder")
-        self._one_of("platform", PLATFORMS)
+        scheduling = self._message_of(top, "ensemble_scheduling", "")
+        self._one_of("platform", PLATFORMS if scheduling is None else ("ensemble", ""))
         self._one_of("backend", BACKENDS)
         self._one_of("default_model_filename", ("model.onnx", ""))
         self._others(top, _APPLY, "")
@@ -154,6 +156,12 @@ class _Reader:
         if cache is not None:
             self._others(cache, {"enable"}, "response_cache.")
             keys["response_cache"] = {"enable": self._flag(cache, "enable", "response_cache.")}
+        if scheduling is not None:
+            keys["ensemble"] = {
+                "inputs": [tensor.name for tensor in inputs],
+                "outputs": [tensor.name for tensor in outputs],
+                "step": self._steps(scheduling),
+            }
         self._batching()
         self._instances()
         return TritonModel(self._path, keys, inputs, outputs, tuple(self._warnings))
@@ -216,6 +224,31 @@ class _Reader:
         if level not in GRAPH_LEVELS:
             raise self._wrong("optimization", f"graph.level {level}; expected -1, 0, 1 or 2")
         return {"graph_level": GRAPH_LEVELS[level]}
+
+    def _steps(self, scheduling: Message) -> list[dict[str, Any]]:
+        at = "ensemble_scheduling."
+        self._others(scheduling, {"step"}, at)
+        steps = []
+        for step in self._messages(scheduling, "step", at):
+            known = {"model_name", "model_version", "input_map", "output_map"}
+            self._others(step, known, f"{at}step.")
+            version = self._integer(step, "model_version", f"{at}step.")
+            steps.append(
+                {
+                    "model": self._text(step, "model_name", f"{at}step."),
+                    "version": max(0, version or 0),
+                    "inputs": self._map(step, "input_map"),
+                    "outputs": self._map(step, "output_map"),
+                }
+            )
+        return steps
+
+    def _map(self, step: Message, name: str) -> dict[str, str]:
+        at = f"ensemble_scheduling.step.{name}."
+        return {
+            self._text(entry, "key", at): self._text(entry, "value", at)
+            for entry in self._messages(step, name, "ensemble_scheduling.step.")
+        }
 
     def _batching(self) -> None:
         batching = self._message_of(self._message, "dynamic_batching", "")

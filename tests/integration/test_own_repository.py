@@ -1,4 +1,4 @@
-"""A repository of one's own behind a gateway: answers that are kept."""
+"""A repository of one's own behind a gateway: answers that are kept, steps as one model."""
 
 from __future__ import annotations
 
@@ -22,6 +22,22 @@ lat = 31.23
 lon = 121.47
 slots = 2
 emulate = "none"
+"""
+
+
+ENSEMBLE = """
+max_batch_size = 8
+[ensemble]
+inputs = ["x"]
+outputs = ["roots"]
+[[ensemble.step]]
+model = "positive"
+inputs = { x = "x" }
+outputs = { y = "sizes" }
+[[ensemble.step]]
+model = "root"
+inputs = { x = "sizes" }
+outputs = { y = "roots" }
 """
 
 
@@ -52,6 +68,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("own") / "models"
     write_node(root, "negative", "Neg", "[response_cache]\nenable = true\n")
     write_node(root, "positive", "Abs")
+    write_node(root, "root", "Sqrt")
+    (root / "root-of-size" / "1").mkdir(parents=True)
+    (root / "root-of-size" / "config.toml").write_text(ENSEMBLE)
     return root
 
 
@@ -94,3 +113,14 @@ def test_other_models_keep_nothing(gateway: Any) -> None:
     for _ in range(2):
         _, head = gateway.infer("positive", body(-1, 2, 3), "Shanghai")
         assert "x-nearway-cache" not in head
+
+
+def test_an_ensemble_answers_as_its_steps_would_one_by_one(gateway: Any) -> None:
+    answer, head = gateway.infer("root-of-size", body(-4, 9, -16), "Shanghai")
+    assert (answer["outputs"][0]["name"], data(answer)) == ("roots", [2, 3, 4])
+    assert head["x-nearway-center"] == "here"
+    with urllib.request.urlopen(f"{gateway.url}/v2/models/root-of-size", timeout=10) as told:
+        metadata = json.load(told)
+    assert metadata["platform"] == "ensemble"
+    assert [tensor["shape"] for tensor in metadata["outputs"]] == [[-1, 3]]
+    assert scraped(gateway, 'nearway_requests_total{code="200",model="root-of-size"}') == 1.0

@@ -71,7 +71,7 @@ class SimulatedRepository(ModelRepository):
         for name in models:
             self.load(name)
 
-    def _open(self, folder: Path) -> _Resident:
+    def _open(self, folder: Path, _used_by: tuple[str, ...] = ()) -> _Resident:
         model = loaded(folder.name, self._services[folder.name])
         return _Resident(
             latest=model,
