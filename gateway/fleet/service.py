@@ -11,8 +11,8 @@ Theory of operation. ``service_ms[model][center]`` = run_ms × declared speed ×
   same log ratio. A wrong profile is learned once, and one slow center never moves it.
 * *Spread* is the standard deviation of the log ratio around the center's slow average, one
   value a model: how far an execution may be from what is expected of it.
-* A center much slower than the fleet's median gets no more answers; it is looked at again
-  with one request at a time (see ``revisit``).
+* A center much slower than the fleet's median, by more than the noise below, gets no more
+  answers; it is looked at again with one request at a time (see ``revisit``).
 
 * Where a model has to be loaded first, its row says what a request then waits: execution and
   load together. What is charged to a center, and learned, is the execution alone: who waits for
@@ -216,7 +216,7 @@ class Service:
         self._settle_models()
         self._settle_paces(elapsed_s)
         usual = self._usual()
-        for center in np.flatnonzero(self._shown > usual + self._slow_log).tolist():
+        for center in self._slower_than(usual):
             if center not in self.slow:
                 self.slow[center] = Revisit(usual, now, self._settings.center_revisit_s)
         for center, revisit in self.slow.items():
@@ -266,6 +266,15 @@ class Service:
         self._show_all()
 
     # ---- its pieces -----------------------------------------------------------------------
+
+    def _slower_than(self, usual: float) -> list[int]:
+        """The centers that are, by a factor and by more than a tiny model's noise."""
+        slower = np.flatnonzero(self._shown > usual + self._slow_log)
+        if slower.size:
+            excess = 1.0 - np.exp(usual - self._shown[slower])
+            slower = slower[self.mean_ms()[slower] * excess > self._tuning.noise_ms]
+        found: list[int] = slower.tolist()
+        return found
 
     def _settle_models(self) -> None:
         moved = False

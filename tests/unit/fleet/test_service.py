@@ -276,3 +276,14 @@ def test_a_small_peak_no_answer_confirms_fades() -> None:
         service.settle(now)
     assert row(table)[0] < 2.3
     assert not service.slow_since(0)
+
+
+def test_a_tiny_model_that_is_slower_by_less_than_the_noise_makes_no_center_slow() -> None:
+    """A machine with other things to do makes 0.1 ms of 0.05: nothing to tell anybody of."""
+    table, service = service_of(run_ms=0.05)
+    now = run(service, [0.05] * 5, 0.0, seconds=1.0)
+    now = run(service, [0.15] + [0.05] * 4, now, seconds=2.0)
+    assert row(table)[0] > 0.1
+    assert service.slow_since(0) == ""
+    run(service, [1.0] + [0.05] * 4, now, seconds=2.0)
+    assert "slower than the fleet" in service.slow_since(0)
