@@ -183,6 +183,13 @@ class Report:
         console.print(
             "[dim]ms; regret: mean/p99 above the oracle's; req/s: how fast this was simulated[/]"
         )
+        for run in self.runs:
+            if run.hedges:
+                console.print(
+                    f"[dim]{run.policy}: {run.hedges:,} second copies, "
+                    f"{run.hedges / run.requests_in_all:.2%} of the requests; "
+                    f"{run.hedges_won / run.hedges:.0%} of them answered first[/]"
+                )
 
     def _regret(self, run: Run) -> dict[str, float | None]:
         best = self.oracles[0]

@@ -39,6 +39,8 @@ class BatchingCenters(CenterSide):
         luck = self._base_s[members[0][0]] / self.mean_s
         takes_s = (self.batch.alpha_ms + self.batch.beta_ms * len(members)) / 1e3
         service_s = takes_s * luck * self.speed[center]
+        if self._stalls is not None:
+            service_s *= self._stalls[members[0][1]][members[0][0]]
         self.busy_s[center] += service_s
         run = (center, members, now, service_s, self._life[center])
         heappush(self._heap, (now + service_s, self._number(), self._end_batch, run))
@@ -70,10 +72,11 @@ class BatchingCenters(CenterSide):
         members: list[Waiting] = []
         while waiting and len(members) < self.batch.max:
             arrived = waiting.popleft()
-            if current[arrived[0]] == arrived[1]:
+            request, attempt = arrived[:2]
+            if current[request] == attempt or self.copies.get(request) == attempt:
                 members.append(arrived)
             else:
-                self._forget(arrived[0], center)
+                self._forget(request, center)
         if members:
             self._run(now, center, members)
         else:

@@ -47,7 +47,9 @@ Waiting = tuple[int, int, float, float, int]
 
 
 class CenterSide:
-    """All centers. ``answered`` and ``failed`` are the gateways' handlers."""
+    """All centers. ``answered`` and ``failed`` are the gateways' handlers; ``copies`` is theirs
+    as well: of a request with two open attempts, the one that is not in ``current``.
+    """
 
     answered: Handler
     failed: Handler
@@ -79,6 +81,8 @@ class CenterSide:
         self._fails_s = [0.0] * n
         self.speed: list[float] = draws.factor.tolist()
         self._base_s: list[float] = (draws.service_ms / 1e3).tolist()
+        self._stalls = None if draws.stalls is None else draws.stalls.tolist()
+        self.copies: dict[int, int] = {}
         self._declared = _declared_ms(world)
         self._model: list[int] = draws.model.tolist()
         self._work_ms = [0.0] * n
@@ -114,6 +118,8 @@ class CenterSide:
         if free:
             self._free[center] = free - 1
             service_s = self._base_s[request] * self.speed[center]
+            if self._stalls is not None:
+                service_s *= self._stalls[attempt][request]
             self.busy_s[center] += service_s
             life = self._life[center]
             run = (request, attempt, center, half_s, now, found, 0.0, service_s, life)
@@ -151,10 +157,12 @@ class CenterSide:
         waiting, current = self._waiting[center], self._current
         while waiting:
             request, attempt, half_s, reached_s, found = waiting.popleft()
-            if current[request] != attempt:
+            if current[request] != attempt and self.copies.get(request) != attempt:
                 self._forget(request, center)
                 continue
             service_s = self._base_s[request] * self.speed[center]
+            if self._stalls is not None:
+                service_s *= self._stalls[attempt][request]
             self.busy_s[center] += service_s
             queue_s, life = now - reached_s, self._life[center]
             run = (request, attempt, center, half_s, reached_s, found, queue_s, service_s, life)

@@ -31,7 +31,8 @@ class Draws:
 
     ``arrival_s`` float64[T], ``vantage gateway model session`` int32[T], ``service_ms``
     float64[T] at speed 1, ``jitter_ms`` float64[A, T] by attempt, ``factor`` float64[N]:
-    how many times slower than nominal each center is by nature.
+    how many times slower than nominal each center is by nature. ``stalls`` float64[A, T]: how
+    many times as long the run of each attempt takes; None: no run stalls.
     """
 
     seed: int
@@ -45,6 +46,7 @@ class Draws:
     service_ms: F64
     jitter_ms: F64
     factor: F64
+    stalls: F64 | None = None
 
     def __len__(self) -> int:
         return len(self.arrival_s)
@@ -99,6 +101,7 @@ def draw(world: World, seed: int, *, requests: int | None, load: float | None) -
             [jitter_ms(scenario, seed, k, count) for k in range(scenario.attempts.max)]
         ),
         factor=factor,
+        stalls=_stalls(scenario, seed, count),
     )
 
 
@@ -115,6 +118,14 @@ def jitter_ms(scenario: Scenario, seed: int, attempt: int, count: int) -> F64:
     tail = random.random(count) < TAIL_SHARE
     drawn += np.where(tail, random.exponential(TAIL_MEAN_MS, count), 0.0)
     return drawn
+
+
+def _stalls(scenario: Scenario, seed: int, count: int) -> F64 | None:
+    plan = scenario.service
+    if plan.stall_share == 0.0:
+        return None
+    uniform = [stream(seed, f"stalls {k}").random(count) for k in range(scenario.attempts.max)]
+    return np.where(np.stack(uniform) < plan.stall_share, plan.stall_factor, 1.0)
 
 
 def _trace(scenario: Scenario, count: int) -> arrivals.TraceRows | None:

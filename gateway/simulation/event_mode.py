@@ -24,6 +24,7 @@ from gateway.simulation.center_side import CenterSide
 from gateway.simulation.draws import Draws, draw
 from gateway.simulation.exchanges import CLOSED, Exchanges
 from gateway.simulation.gateway_sides import GatewaySide, gateway_sides
+from gateway.simulation.hedged_exchanges import HedgedExchanges
 from gateway.simulation.reporting import Reporting
 from gateway.simulation.run import Run
 from gateway.simulation.scenario import Scenario
@@ -92,8 +93,11 @@ def _stage(world: World, draws: Draws, gateways: tuple[GatewaySide, ...]) -> _St
     centers = _centers(world, draws, agenda, current, series)
     half_s: list[list[float]] = (world.base_ms / 2e3).tolist()
     reporting = Reporting(world, agenda, gateways, centers, half_s, draws.seed)
-    exchanges = Exchanges(world, draws, agenda, gateways, centers, reporting, current)
+    kind = HedgedExchanges if world.scenario.attempts.hedge_share else Exchanges
+    exchanges = kind(world, draws, agenda, gateways, centers, reporting, current)
     exchanges.half_s = half_s
+    if isinstance(exchanges, HedgedExchanges):
+        centers.copies = exchanges.copies
     centers.answered, centers.failed = exchanges.answered, exchanges.failed
     stage = _Stage(world, draws, agenda, centers, reporting, exchanges, timeline)
     for at_s in timeline.changes:
@@ -184,4 +188,6 @@ def _result(stage: _Stage, policy_name: str, load: float | None, wall_s: float) 
         requests_in_all=len(draws),
         simulated_s=simulated_s,
         wall_s=wall_s,
+        hedges=it.hedges if isinstance(it, HedgedExchanges) else None,
+        hedges_won=it.hedges_won if isinstance(it, HedgedExchanges) else 0,
     )

@@ -24,6 +24,8 @@ class Run:
     failed), ``latency_ms`` runs from the arrival at the gateway. ``failures`` counts by
     reason; ``probes`` and ``reports`` are messages beside the requests, of the whole run;
     ``utilization`` float64[N]: share of the slots' time in use. ``wall_s`` is real time.
+    ``hedges``: second copies sent, of the whole run, None where they are not; ``hedges_won``:
+    those that brought the answer. A copy is an attempt.
     """
 
     scenario: str
@@ -52,6 +54,8 @@ class Run:
     requests_in_all: int
     simulated_s: float
     wall_s: float
+    hedges: int | None = None
+    hedges_won: int = 0
 
     @property
     def requests_per_s(self) -> float:
@@ -100,6 +104,7 @@ class Run:
             "failures": dict(sorted(self.failures.items())),
             "attempts_per_request": _round(float(self.attempts.mean()), 5),
             "attempts_wasted": self.attempts_wasted,
+            **self._hedges(),
             "probes": self.probes,
             "reports": self.reports,
             "utilization": {
@@ -108,6 +113,15 @@ class Run:
             },
             "prediction": self._prediction(),
         }
+
+    def _hedges(self) -> dict[str, Any]:
+        """Only of a run with hedging."""
+        sent = self.hedges
+        if sent is None:
+            return {}
+        share = _round(sent / self.requests_in_all, 6)
+        won = _round(self.hedges_won / sent) if sent else None
+        return {"hedges": {"sent": sent, "per_request": share, "won_share": won}}
 
     def _prediction(self) -> dict[str, float | None]:
         """How far predictions were off, over the answers of first attempts."""

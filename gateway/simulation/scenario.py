@@ -100,13 +100,16 @@ class Batch(_Part, frozen=True):
 class ServicePlan(_Part, frozen=True):
     """Run time at a center of speed 1: log-normal of this mean; ``sigma`` of the logarithm.
 
-    With ``batch`` a run takes L(b) × the first request's draw over ``mean_ms``.
+    With ``batch`` a run takes L(b) × the first request's draw over ``mean_ms``. A share
+    ``stall_share`` of the runs, whatever is run, takes ``stall_factor`` times as long.
     """
 
     mean_ms: Positive = 2.0
     sigma: NonNegative = 0.35
     per_token_ms: NonNegative = 0.0
     batch: Batch | None = None
+    stall_share: Share = 0.0
+    stall_factor: Annotated[float, Meta(ge=1.0, le=1e4)] = 1.0
 
 
 class ModelPlan(_Part, frozen=True):
@@ -214,13 +217,16 @@ class Reports(_Part, frozen=True):
 
 class AttemptsPlan(_Part, frozen=True):
     """As ``[attempts]`` of the gateway's config: how often a request is tried, the least an
-    attempt is waited for, and the share of requests in flight that may be retries.
+    attempt is waited for, the share of requests in flight that may be retries, and second
+    copies for each request (0, unlike there: none) with the quantile that asks for one.
     """
 
     max: Annotated[int, Meta(ge=1, le=10)] = 3
     timeout_ms: Positive = 20.0
     retry_budget: Share = 0.2
     retries_min: Annotated[int, Meta(ge=0)] = 10
+    hedge_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
+    hedge_quantile: Annotated[float, Meta(gt=0, lt=1)] = 0.95
 
 
 class Event(_Part, frozen=True):

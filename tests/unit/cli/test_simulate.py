@@ -33,6 +33,12 @@ def test_a_table_has_policies_oracles_and_bounds() -> None:
     ]
 
 
+def test_second_copies_are_told_where_there_are_some() -> None:
+    some = ["--requests", "3000", "--no-bounds", "--set", "warm_up_s=0.1"]
+    assert "second copies" in run("s12", *some)
+    assert "second copies" not in run("s12", *some, "--set", "attempts.hedge_share=0")
+
+
 def test_without_bounds_there_is_the_policy_alone() -> None:
     text = run("s0", "--no-bounds", *SMALL)
     assert "oracle" not in text.replace("the oracle's", "")

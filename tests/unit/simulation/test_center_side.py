@@ -110,6 +110,23 @@ def test_who_was_given_up_while_waiting_is_passed_over(bench: Bench) -> None:
     assert bench.centers.inside[0] == 0
 
 
+def test_the_second_of_two_open_attempts_is_not_passed_over(bench: Bench) -> None:
+    for request in range(3):
+        bench.send(0.0, request)
+    bench.agenda.plan(0.5, lambda _: bench.current.__setitem__(1, 1))
+    bench.centers.copies = {1: 0}
+    bench.agenda.until(9.0)
+    assert [request for _, request, _ in bench.back] == [0, 1, 2]
+
+
+def test_a_run_that_stalls_keeps_its_slot(plan: Make) -> None:
+    bench = Bench(plan(service__sigma=0.0, service__stall_share=1.0, service__stall_factor=3.0))
+    for request in range(2):
+        bench.send(0.0, request)
+    bench.agenda.until(9.0)
+    assert [at_s for at_s, _, _ in bench.back] == [3.5, 6.5]
+
+
 def test_a_refusing_center_resets_what_it_has(bench: Bench) -> None:
     bench.send(0.0, 0)
     bench.send(0.0, 1)

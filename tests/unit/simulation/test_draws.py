@@ -49,6 +49,18 @@ def test_run_times_have_the_asked_mean(plan: Make) -> None:
     assert np.log(draws.service_ms).std() == pytest.approx(0.5, rel=0.02)
 
 
+def test_runs_stall_by_attempt_and_shift_no_other_draw(plan: Make) -> None:
+    calm = drawn(plan(requests=20_000))
+    rare = drawn(plan(requests=20_000, service__stall_share=0.01, service__stall_factor=30.0))
+    assert calm.stalls is None
+    assert rare.stalls is not None
+    assert np.array_equal(calm.service_ms, rare.service_ms)
+    assert set(np.unique(rare.stalls)) == {1.0, 30.0}
+    shares = (rare.stalls > 1.0).mean(axis=1)
+    assert shares == pytest.approx([0.01] * 3, rel=0.3)
+    assert not np.array_equal(rare.stalls[0], rare.stalls[1])
+
+
 def test_another_seed_is_another_draw(plan: Make) -> None:
     assert not np.array_equal(drawn(plan()).arrival_s, drawn(plan(), seed=2).arrival_s)
 
