@@ -50,7 +50,8 @@ models-check: $(VENV)/.train  ## measure every sample model anew, on samples it 
 
 proto: $(VENV)/.dev           ## compile the gRPC door's messages into the descriptor that is loaded
 	$(BIN)/python -m grpc_tools.protoc -Igateway/serving/grpc_door --include_imports \
-	  --descriptor_set_out=gateway/serving/grpc_door/inference.binpb inference.proto
+	  --descriptor_set_out=gateway/serving/grpc_door/inference.binpb inference.proto health.proto \
+	  reflection_v1.proto reflection_v1alpha.proto
 
 clean:                        ## remove everything that make has made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build reports

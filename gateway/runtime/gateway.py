@@ -222,7 +222,7 @@ class Gateway:
         self._admin = web.AppRunner(lasting_admin_app(self.admin_routes), access_log=None)
         await self._admin.setup()
         if self.grpc is not None:
-            self.grpc_address = self._listen_grpc(self.grpc)
+            self.grpc_address = await self._listen_grpc(self.grpc)
         url = admin_url = ""
         if self.seat is None:
             url, admin_url = await self._listen(self._admin)
@@ -230,8 +230,7 @@ class Gateway:
             await web.UnixSite(self._admin, self.seat.admin_path).start()
         await self.generation.sources.start()
         calm_the_collector()
-        if self.grpc is None:  # its threads hand over by themselves, and asking often costs them
-            keep_threads_short()
+        keep_threads_short()
         self.watch = LoopWatch(self.line, self._beat)
         self.generation.start_writing()
         self.ready = True
@@ -279,10 +278,10 @@ class Gateway:
         shared = server.reuse_port or self.seat is not None
         return open_grpc_door(self.front, loop, reuse_port=shared)
 
-    def _listen_grpc(self, door: GrpcDoor) -> str:
+    async def _listen_grpc(self, door: GrpcDoor) -> str:
         server = self.settings.server
         try:
-            return door.listen(server.host, server.grpc_port)
+            return await door.listen(server.host, server.grpc_port)
         except OSError as error:
             raise taken("grpc_port", server.host, server.grpc_port, error) from None
 

@@ -273,7 +273,7 @@ class Supervisor:
 
 
 def _with_grpc_port(settings: Settings, port: int) -> Settings:
-    """Workers listen there by themselves, on sockets that grpcio makes: it takes no other."""
+    """Workers listen there by themselves, each on a socket of its own."""
     return replace(settings, server=replace(settings.server, grpc_port=port))
 
 

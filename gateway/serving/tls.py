@@ -1,4 +1,4 @@
-"""The public door's certificate: read from files, and read anew while the door is open.
+"""A door's certificate: read from files, and read anew while the door is open.
 
 One context serves every listener for as long as the process lives. A certificate that is renewed is
 first loaded into a context of its own; only a pair that fits goes into the one in force, where the
@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.api import ConfigError
 from gateway.config.settings import Server
 
-ALPN = ["http/1.1"]
+ALPN = ("http/1.1",)
 SHOWN = 16
 
 
 class Certificate:
     """``context`` is for listeners. Raises ConfigError for files that are no certificate and key.
 
-    ``key`` None: the certificate's file has it too.
+    ``key`` None: the certificate's file has it too. ``alpn``: the protocols that are spoken.
     """
 
-    def __init__(self, cert: Path, key: Path | None) -> None:
+    def __init__(self, cert: Path, key: Path | None, alpn: Sequence[str] = ALPN) -> None:
         self._cert = cert
         self._key = key
+        self._alpn = list(alpn)
         self._seen = self._fingerprint()
         self.context = self._checked()
 
@@ -52,7 +54,7 @@ class Certificate:
     def _checked(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(ALPN)
+        context.set_alpn_protocols(self._alpn)
         self._load(context)
         return context
 
@@ -80,7 +82,7 @@ class Certificate:
         return digest.hexdigest()[:SHOWN]
 
 
-def certificate_of(server: Server) -> Certificate | None:
+def certificate_of(server: Server, alpn: Sequence[str] = ALPN) -> Certificate | None:
     """None where the door speaks plain HTTP. Raises ConfigError."""
     if not server.tls_cert:
         if server.tls_key:
@@ -88,7 +90,8 @@ def certificate_of(server: Server) -> Certificate | None:
                 f"server.tls_key = {server.tls_key} without a certificate; set server.tls_cert"
             )
         return None
-    return Certificate(Path(server.tls_cert), Path(server.tls_key) if server.tls_key else None)
+    key = Path(server.tls_key) if server.tls_key else None
+    return Certificate(Path(server.tls_cert), key, alpn)
 
 
 def _no_password() -> str:

@@ -360,8 +360,9 @@ def test_a_new_config_is_taken_over_without_a_lost_request(
             load.more(50)
             grpc_load.more(20)
         assert set(load.seen) == {200}, load.seen
-        # A call that comes while its connection is told to end: one a connection and worker.
-        assert sum(grpc_load.seen.values()) - grpc_load.seen[200] <= 4 * WORKERS, grpc_load.seen
+        # Who connects to a socket in the moment when it closes is reset; no call is.
+        assert sum(grpc_load.seen.values()) - grpc_load.seen[200] <= 4, grpc_load.seen
+        assert set(grpc_load.seen) <= {200, "UNAVAILABLE"}
         assert gateway.admin("GET", "/state")["policy"] == "nearest"
         assert region_of(ask(gateway)[1]) != region  # what was drained stays drained
 

@@ -22,6 +22,8 @@ def test_the_wheel_holds_models_places_and_notices(wheel: Path) -> None:
         "gateway/config/fleet.toml",
         "gateway/serving/grpc_door/inference.proto",
         "gateway/serving/grpc_door/inference.binpb",
+        "gateway/serving/grpc_door/health.proto",
+        "gateway/serving/grpc_door/reflection_v1.proto",
         "gateway_plugins/pickers/least.py",
         "gateway/py.typed",
     ):

@@ -5,77 +5,60 @@ An error nobody foresaw is logged with the call's id and told to the client by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.api import NearwayError
-from gateway.serving.boundary import internal_message
-from gateway.serving.grpc_door.invocation import CallHeaders
+from google.protobuf.message import DecodeError
+
+from gateway.api import InvalidRequest, NearwayError
+from gateway.serving.grpc_door.call import Call
 from gateway.serving.grpc_door.serving import Serving
-from gateway.serving.grpc_door.statuses import code_of, details_of, trailers_of
-
-Method = Callable[[Any, Any, str], Any]
-"""(request, context, request's id) to a response."""
+from gateway.serving.grpc_door.statuses import unforeseen
 
 
-class ClientGone(NearwayError):
-    """Nobody hears this any more."""
+def asked(
+    method: Callable[[Any], Awaitable[Any]], kind: Any, serving: Serving
+) -> Callable[[Call, bytes], None]:
+    """``method`` as a call asks it: in a task, which ends when the client goes or its deadline
+    passes. ``kind``: the class of its requests; it returns the response, which any message may be.
+    """
 
-    http_status = 499
+    async def answer(call: Call, request: Any) -> None:
+        message = bytes((await method(request)).SerializeToString())
+        call.on_over = None  # its task, which ends by itself
+        call.answer(message)
 
-    def __str__(self) -> str:
-        return "the client has gone"
-
-
-class InternalError(NearwayError):
-    """Nobody foresaw it; the log has more."""
-
-    @property
-    def reason(self) -> str:
-        """See ``NearwayError``."""
-        return "internal"
+    return in_a_task(answer, kind, serving)
 
 
-def unforeseen(request_id: str) -> InternalError:
-    """Called while an unforeseen exception is handled."""
-    return InternalError(internal_message(request_id, "over gRPC"))
+def in_a_task(
+    work: Callable[[Call, Any], Awaitable[None]], kind: Any, serving: Serving
+) -> Callable[[Call, bytes], None]:
+    """``work`` answers the call itself; what it raises ends the call with a status."""
 
-
-def guarded(method: Method, serving: Serving) -> Callable[[Any, Any], Any]:
-    """``method`` as gRPC calls it, with one response."""
-
-    def handle(request: Any, context: Any) -> Any:
-        request_id = serving.request_id(CallHeaders(context.invocation_metadata()))
+    async def guarded(call: Call, message: bytes) -> None:
         try:
-            return method(request, context, request_id)
+            await work(call, _parsed(kind, message))
+            return
         except NearwayError as error:
             told = error
         except Exception:  # noqa: BLE001 - the request boundary: one call fails, not the door
-            told = unforeseen(request_id)
-        return abort(context, told, request_id)
+            told = unforeseen(call.request_id)
+        call.on_over = None
+        call.fail(told)
 
-    return handle
+    def ask(call: Call, message: bytes) -> None:
+        call.request_id = serving.request_id(call.head.headers)
+        task = serving.spawn(guarded(call, message), f"gRPC: {call.head.path}")
+        call.on_over = task.cancel  # type: ignore[assignment]  # whether it was under way
+        call.expire_in_time()
 
-
-def guarded_stream(method: Method, serving: Serving) -> Callable[[Any, Any], Iterator[Any]]:
-    """``method`` as gRPC calls it, with many responses."""
-
-    def handle(request: Any, context: Any) -> Iterator[Any]:
-        request_id = serving.request_id(CallHeaders(context.invocation_metadata()))
-        try:
-            yield from method(request, context, request_id)
-        except NearwayError as error:
-            told = error
-        except Exception:  # noqa: BLE001 - as above
-            told = unforeseen(request_id)
-        else:
-            return
-        abort(context, told, request_id)
-
-    return handle
+    return ask
 
 
-def abort(context: Any, error: NearwayError, request_id: str) -> None:
-    """End the call with the error; raises what gRPC wants raised."""
-    context.set_trailing_metadata(trailers_of(error, request_id))
-    context.abort(code_of(error), details_of(error))
+def _parsed(kind: Any, message: bytes) -> Any:
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        name = kind.DESCRIPTOR.full_name
+        raise InvalidRequest(f"the message is no {name}: {error}") from None

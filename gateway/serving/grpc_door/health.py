@@ -1,29 +1,28 @@
 """gRPC's health protocol, answered from what the gateway knows at that moment.
 
-The package's own servicer is told states and wakes its watchers in the thread that tells; here
-nobody has to be told. A watcher is a call that stays open, so there are only so many.
+Nobody has to tell it of a change: a watcher's task looks. A watcher is a call that stays open, so
+there are only so many.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+import asyncio
 from typing import Any, Final
 
-import grpc
-from grpc_health.v1 import health_pb2
-
 from gateway.api import NotFound
-from gateway.serving.grpc_door.guarding import guarded, guarded_stream
-from gateway.serving.grpc_door.messages import SERVICE
+from gateway.serving.grpc_door.call import Call, Method
+from gateway.serving.grpc_door.guarding import asked, in_a_task
+from gateway.serving.grpc_door.messages import SERVICE, message
 from gateway.serving.grpc_door.places import Places
 from gateway.serving.grpc_door.serving import Serving
-from gateway.serving.grpc_door.stream import no_stream
+from gateway.serving.grpc_door.stream import take_place
 
-HEALTH: Final = "grpc.health.v1.Health"
+PACKAGE: Final = "grpc.health.v1"
+HEALTH: Final = f"{PACKAGE}.Health"
 LOOK_S: Final = 0.25
 KNOWN: Final = ("", SERVICE, HEALTH)
-Status = health_pb2.HealthCheckResponse
+Request = message("HealthCheckRequest", PACKAGE)
+Status = message("HealthCheckResponse", PACKAGE)
 
 
 class HealthService:
@@ -33,23 +32,14 @@ class HealthService:
         self._serving = serving
         self._places = places
 
-    def handlers(self) -> Any:
-        """As a server takes them."""
-        kinds = {
-            "request_deserializer": health_pb2.HealthCheckRequest.FromString,
-            "response_serializer": Status.SerializeToString,
+    def methods(self) -> dict[str, Method]:
+        """By path."""
+        return {
+            f"/{HEALTH}/Check": Method(asked(self.check, Request, self._serving)),
+            f"/{HEALTH}/Watch": Method(in_a_task(self.watch, Request, self._serving)),
         }
-        methods = {
-            "Check": grpc.unary_unary_rpc_method_handler(
-                guarded(self.check, self._serving), **kinds
-            ),
-            "Watch": grpc.unary_stream_rpc_method_handler(
-                guarded_stream(self.watch, self._serving), **kinds
-            ),
-        }
-        return grpc.method_handlers_generic_handler(HEALTH, methods)
 
-    def check(self, request: Any, _context: Any, _request_id: str) -> Any:
+    async def check(self, request: Any) -> Any:
         """SERVING, or NOT_SERVING while starting, draining, or short of centers.
 
         Raises NotFound for an unknown service.
@@ -58,20 +48,17 @@ class HealthService:
             raise NotFound(f"service {request.service[:60]!r} is not here; {SERVICE} is")
         return self._state(request.service)
 
-    def watch(self, request: Any, context: Any, _request_id: str) -> Iterator[Any]:
+    async def watch(self, call: Call, request: Any) -> None:
         """The state now and each that follows, seen up to ``LOOK_S`` late."""
-        if not self._places.take():
-            raise no_stream(self._places)
-        over = threading.Event()
+        take_place(self._places)
         try:
             told = None
-            watching = context.add_callback(over.set)
-            while watching and not over.is_set():
+            while not call.over:
                 state = self._state(request.service)
                 if state != told:
                     told = state
-                    yield state
-                over.wait(LOOK_S)
+                    call.send(bytes(state.SerializeToString()))
+                await asyncio.sleep(LOOK_S)
         finally:
             self._places.give_back()
 

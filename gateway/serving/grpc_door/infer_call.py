@@ -1,10 +1,9 @@
-"""One inference over gRPC, on the gateway's loop: where the exchange answers.
+"""One inference over gRPC: where the exchange answers.
 
-Theory of operation. A call's thread reads the message and makes an ``InferCall`` of it; ``begin``
-runs on the loop, and so does all else that touches the gateway: admission, the exchange, what the
-answer's head says. In the end, exactly once and on the loop, ``tell`` is called with the call,
-which then holds an answer or an error and is the thread's again. ``cancel`` is for a client that
-has gone: the center is told, nobody else.
+Theory of operation. A message that was read becomes an ``InferCall``; ``begin`` admits it and
+begins the exchange, which answers by callbacks. In the end, exactly once, ``tell`` is called with
+the call, which then holds an answer or an error. ``cancel`` is for a client that has gone: the
+center is told, nobody else.
 """
 
 from __future__ import annotations
@@ -14,14 +13,15 @@ from collections.abc import Callable
 
 from gateway.api import CenterFailed, NearwayError, TooLarge
 from gateway.centers.port import Head, Whole
-from gateway.serving.answer_head import AnswerHead, asked
+from gateway.serving.answer_head import AnswerHead
+from gateway.serving.answer_head import Asked as Wanted
 from gateway.serving.arrival import Arrival, Parts
 from gateway.serving.boundary import INTERNAL
 from gateway.serving.exchange import Exchange
 from gateway.serving.front import Front
-from gateway.serving.grpc_door.guarding import unforeseen
 from gateway.serving.grpc_door.invocation import CallHeaders
 from gateway.serving.grpc_door.serving import Serving
+from gateway.serving.grpc_door.statuses import unforeseen
 from gateway.serving.intake import Said
 from gateway.serving.models import ModelDoor, is_vague
 
@@ -30,7 +30,7 @@ FRAMING = frozenset({"Content-Type", "Inference-Header-Content-Length", "Server"
 
 
 class Asked:
-    """A message as a thread has read it. ``left_ms``: what the client waits; ``own_ms``: what the
+    """A message as it was read. ``left_ms``: what the client waits; ``own_ms``: what the
     message's own parameter says; None: neither says.
     """
 
@@ -70,8 +70,8 @@ class InferCall:
     """
 
     __slots__ = ("_answer_bytes", "_arrival", "_chunks", "_entered", "_exchange", "_head",
-                 "_heads", "_models", "_serving", "_tell", "asked", "done", "error", "front",
-                 "head_bytes", "payload", "trailers")  # fmt: skip
+                 "_heads", "_models", "_serving", "_tell", "_wanted", "asked", "done", "error",
+                 "front", "head_bytes", "payload", "trailers")  # fmt: skip
 
     def __init__(self, asked: Asked, serving: Serving, tell: Callable[[InferCall], None]) -> None:
         self.asked = asked
@@ -84,6 +84,7 @@ class InferCall:
         self._entered = False
         self._exchange: Exchange | None = None
         self._arrival: Arrival | None = None
+        self._wanted: Wanted | None = None
         self._head: tuple[Head, int, Parts | None] | None = None
         self._chunks: list[bytes] = []
         self._answer_bytes = 0
@@ -95,7 +96,7 @@ class InferCall:
     # ---- in -------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """On the loop: let it in and begin the exchange."""
+        """Let it in and begin the exchange."""
         if self.done:
             return
         front = self.front
@@ -132,7 +133,7 @@ class InferCall:
     def _read(self) -> Arrival:
         """Raises InvalidRequest naming the field."""
         asked, intake = self.asked, self.front.intake
-        said = intake.said(asked.headers, trusted=intake.trusts(asked.peer))
+        said, self._wanted = asked.headers.read(intake, trusted=intake.trusts(asked.peer))
         budget_ms = said.budget_ms
         left_ms = asked.left_ms
         if left_ms is not None:
@@ -156,7 +157,7 @@ class InferCall:
         )
 
     def cancel(self) -> None:
-        """On the loop: the client has gone. Harmless when it is over."""
+        """The client has gone. Harmless when it is over."""
         if self.done:
             return
         self.done = True
@@ -198,9 +199,7 @@ class InferCall:
         if self._arrival is None or not is_vague(error, decision):
             self._end(error)
             return
-        closer = asyncio.get_running_loop().create_task(self._closer(error), name="closer error")
-        self._serving.tasks.add(closer)
-        closer.add_done_callback(self._serving.tasks.discard)
+        self._serving.spawn(self._closer(error), "gRPC: a closer error")
 
     async def _closer(self, error: NearwayError) -> None:
         assert self._arrival is not None
@@ -217,8 +216,9 @@ class InferCall:
             return
         assert self._arrival is not None
         assert self._exchange is not None
-        wanted = asked(self.asked.headers, trusted=self.front.intake.trusts(self.asked.peer))
-        fields = self._heads.fields(head, center, parts, self._arrival, self._exchange, wanted)
+        assert self._wanted is not None
+        wanted, arrival = self._wanted, self._arrival
+        fields = self._heads.fields(head, center, parts, arrival, self._exchange, wanted)
         self.head_bytes = head.head_bytes
         self.trailers = tuple(
             [(name.lower(), value) for name, value in fields.items() if name not in FRAMING]

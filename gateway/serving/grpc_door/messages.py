@@ -1,4 +1,4 @@
-"""The protocol's messages, as classes made from ``inference.binpb``.
+"""The messages of all that is served here, as classes made from ``inference.binpb``.
 
 They live in a descriptor pool of their own. Any other package with the same protocol, a client of
 Triton's in this process for one, would be refused by the default pool as a second definition,
@@ -28,9 +28,9 @@ def _pool() -> Any:
 POOL = _pool()
 
 
-def message(name: str) -> Any:
-    """The class of a message of the protocol. Raises KeyError."""
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"{PACKAGE}.{name}"))
+def message(name: str, package: str = PACKAGE) -> Any:
+    """The class of a message. Raises KeyError."""
+    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"{package}.{name}"))
 
 
 ModelInferRequest = message("ModelInferRequest")

@@ -1,21 +1,24 @@
-"""So many of something at once, and no more: a counter for threads."""
+"""So many of something at once, and no more."""
 
 from __future__ import annotations
-
-import threading
 
 
 class Places:
     """``most`` of them."""
 
+    __slots__ = ("_free", "most")
+
     def __init__(self, most: int) -> None:
         self.most = most
-        self._free = threading.Semaphore(most)
+        self._free = most
 
     def take(self) -> bool:
         """One of them; False when there is none."""
-        return self._free.acquire(blocking=False)
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
 
     def give_back(self) -> None:
         """One that was taken."""
-        self._free.release()
+        self._free += 1

@@ -1,25 +1,22 @@
-"""What a gRPC thread may touch of the gateway, and how it reaches its loop."""
+"""What calls share of the gateway: the front in force, and the tasks that are the door's."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from collections.abc import Coroutine
+from typing import Any
 
 from gateway.serving.answer_head import AnswerHead
 from gateway.serving.front import Front
 from gateway.serving.intake import Headers
 from gateway.serving.models import ModelDoor
 
-T = TypeVar("T")
-
 
 class Serving:
-    """The front in force, and the loop. ``tasks``: those on the loop that are the door's."""
+    """The front in force, and the loop. ``tasks``: those that are the door's."""
 
     def __init__(self, front: Front, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self.tasks: set[asyncio.Task[Any]] = set()
         self.take(front)
 
@@ -30,25 +27,20 @@ class Serving:
         self.heads = AnswerHead(front)
 
     def request_id(self, headers: Headers) -> str:
-        """The client's own, or a new one; any thread."""
+        """The client's own, or a new one."""
         return self.front.intake.request_id(headers)
 
     def new_id(self) -> str:
-        """One that was not given before; any thread."""
+        """One that was not given before."""
         return self.front.intake.new_id()
 
-    def on_loop(self, work: Callable[[], None]) -> None:
-        """Soon, on the gateway's loop; nothing once it is closed."""
-        try:
-            self._loop.call_soon_threadsafe(work)
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise
-
-    def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """``work`` on the loop; its result can be waited for in a call's thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task of the door's; whoever asked for it may cancel it."""
+        task = self.loop.create_task(work, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     def is_ready(self) -> bool:
-        """Inference is answered, by enough centers; any thread."""
+        """Inference is answered, by enough centers."""
         return self.front.ready() and not self.front.unready()

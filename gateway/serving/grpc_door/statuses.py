@@ -7,15 +7,36 @@ also in the words gRPC's own retries heed.
 
 from __future__ import annotations
 
-from typing import Any
-
-import grpc
+from enum import IntEnum
+from urllib.parse import quote
 
 from gateway.api import NearwayError, Shed
-from gateway.serving.boundary import error_fields
+from gateway.serving.boundary import error_fields, internal_message
 
-Code = grpc.StatusCode
-CODES: dict[int, Any] = {
+
+class Code(IntEnum):
+    """gRPC's status codes."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+CODES: dict[int, Code] = {
     400: Code.INVALID_ARGUMENT,
     401: Code.UNAUTHENTICATED,
     403: Code.PERMISSION_DENIED,
@@ -34,11 +55,27 @@ CODES: dict[int, Any] = {
 """gRPC itself says RESOURCE_EXHAUSTED to a message that is too large, as 413 does here."""
 DETAILS_CHARS_MAX = 2000
 """Details travel in a head, which peers bound at 8 KiB."""
+SAFE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+"""What stands for itself in ``grpc-message``: all that can be printed but the percent sign."""
 Metadata = tuple[tuple[str, str], ...]
 
 
-def code_of(error: NearwayError) -> Any:
-    """The ``grpc.StatusCode`` of an error."""
+class InternalError(NearwayError):
+    """Nobody foresaw it; the log has more."""
+
+    @property
+    def reason(self) -> str:
+        """See ``NearwayError``."""
+        return "internal"
+
+
+def unforeseen(request_id: str) -> InternalError:
+    """Called while an unforeseen exception is handled."""
+    return InternalError(internal_message(request_id, "over gRPC"))
+
+
+def code_of(error: NearwayError) -> Code:
+    """The status code of an error."""
     status = error.http_status
     other = Code.INVALID_ARGUMENT if 400 <= status < 500 else Code.INTERNAL
     return CODES.get(status, other)
@@ -56,3 +93,8 @@ def trailers_of(error: NearwayError, request_id: str) -> Metadata:
     if isinstance(error, Shed):
         fields["grpc-retry-pushback-ms"] = str(max(1, round(error.retry_after_s * 1e3)))
     return tuple(fields.items())
+
+
+def status_fields(code: Code, details: str) -> Metadata:
+    """As trailers tell it."""
+    return ("grpc-status", str(code.value)), ("grpc-message", quote(details, safe=SAFE))

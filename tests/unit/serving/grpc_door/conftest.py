@@ -18,13 +18,14 @@ class WithoutGrpc(pytest.Module):
     """A test file that cannot be imported."""
 
     def collect(self) -> Iterable[Any]:
-        pytest.skip("the extra grpc is not installed", allow_module_level=True)
+        pytest.skip("the extra grpc, or its clients, are not installed", allow_module_level=True)
 
 
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Module | None:
-    if HERE in module_path.parents and find_spec("grpc") is None:
+    missing = any(find_spec(name) is None for name in ("google.protobuf", "grpc", "h2", "hpack"))
+    if HERE in module_path.parents and missing:
         module: pytest.Module = WithoutGrpc.from_parent(parent, path=module_path)
         return module
     return None
@@ -111,7 +112,7 @@ async def grpc_door(make_front: Any) -> AsyncIterator[OpenDoor]:
     async def open_door(**settings: Any) -> Client:
         front = make_front(**settings)
         door = GrpcDoor(front, asyncio.get_running_loop(), reuse_port=False)
-        client: Any = Client(door.listen("127.0.0.1", 0))
+        client: Any = Client(await door.listen("127.0.0.1", 0))
         client.front, client.door = front, door
         opened.append(client)
         return client

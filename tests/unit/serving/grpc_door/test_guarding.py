@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from gateway.api import NotFound
-from gateway.serving.grpc_door.guarding import guarded, guarded_stream
+from gateway.api import NearwayError, NotFound
+from gateway.serving.grpc_door.guarding import asked, in_a_task
+from gateway.serving.grpc_door.invocation import CallHead, CallHeaders
+from gateway.serving.grpc_door.messages import message
 from gateway.serving.grpc_door.serving import Serving
 
-
-class Aborted(Exception):
-    pass
+Request = message("ModelReadyRequest")
 
 
-class Context:
-    """Of a call with an id of its own."""
+class OneCall:
+    """What is told to it."""
 
     def __init__(self) -> None:
-        self.trailers: dict[str, str] = {}
-        self.code, self.details = "", ""
+        self.head = CallHead("/x", None, CallHeaders((("x-request-id", "r-1"),)))
+        self.request_id = ""
+        self.on_over: Any = None
+        self.answers: list[bytes] = []
+        self.errors: list[NearwayError] = []
 
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return (("x-request-id", "r-1"),)
+    def answer(self, told: bytes) -> None:
+        self.answers.append(told)
 
-    def set_trailing_metadata(self, pairs: Any) -> None:
-        self.trailers = dict(pairs)
+    def fail(self, error: NearwayError) -> None:
+        self.errors.append(error)
 
-    def abort(self, code: Any, details: str) -> None:
-        self.code, self.details = code.name, details
-        raise Aborted
+    def expire_in_time(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -41,62 +43,63 @@ async def serving(make_front: Any) -> Serving:
     return Serving(make_front(), asyncio.get_running_loop())
 
 
+async def told(serving: Serving, method: Callable[[Any], Awaitable[Any]], raw: bytes) -> OneCall:
+    call: Any = OneCall()
+    asked(method, Request, serving)(call, raw)
+    await asyncio.gather(*serving.tasks, return_exceptions=True)
+    return call  # type: ignore[no-any-return]
+
+
 def failing(error: Exception) -> Any:
-    def method(_request: Any, _context: Any, _request_id: str) -> Any:
-        raise error
-
-    return method
-
-
-def failing_late(error: Exception) -> Any:
-    def method(_request: Any, _context: Any, _request_id: str) -> Iterator[int]:
-        yield 1
+    async def method(_request: Any) -> Any:
         raise error
 
     return method
 
 
 async def test_an_answer_passes(serving: Serving) -> None:
-    told = guarded(lambda request, _context, id_: (request, id_), serving)("q", Context())
-    assert told == ("q", "r-1")
+    async def same(request: Any) -> Any:
+        return request
+
+    raw = Request(name="mlp").SerializeToString()
+    call = await told(serving, same, raw)
+    assert (call.answers, call.errors, call.request_id) == ([raw], [], "r-1")
+    assert call.on_over is None
 
 
-async def test_an_error_of_ours_is_a_status_with_its_message(serving: Serving) -> None:
-    context = Context()
-    with pytest.raises(Aborted):
-        guarded(failing(NotFound("no such model")), serving)("q", context)
-    assert (context.code, context.details) == ("NOT_FOUND", "no such model")
-    assert context.trailers == {"x-request-id": "r-1", "x-nearway-reason": "not_found"}
+async def test_an_error_of_ours_is_told(serving: Serving) -> None:
+    call = await told(serving, failing(NotFound("no such model")), b"")
+    assert [str(error) for error in call.errors] == ["no such model"]
+    assert call.answers == []
 
 
 async def test_a_defect_is_logged_and_told_by_the_id_alone(
     serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:
-    context = Context()
-    with caplog.at_level(logging.ERROR), pytest.raises(Aborted):
-        guarded(failing(RuntimeError("secret")), serving)("q", context)
-    assert context.code == "INTERNAL"
-    assert "secret" not in context.details
-    assert "r-1" in context.details
+    with caplog.at_level(logging.ERROR):
+        call = await told(serving, failing(RuntimeError("secret")), b"")
+    [error] = call.errors
+    assert "secret" not in str(error)
+    assert "r-1" in str(error)
     assert "secret" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("error", "code"), [(NotFound("gone"), "NOT_FOUND"), (ValueError("x"), "INTERNAL")]
-)
-async def test_a_stream_keeps_what_came_before_its_error(
-    serving: Serving, error: Exception, code: str
-) -> None:
-    context = Context()
-    told = guarded_stream(failing_late(error), serving)("q", context)
-    assert next(told) == 1
-    with pytest.raises(Aborted):
-        next(told)
-    assert context.code == code
+async def test_bytes_that_are_no_message_are_told_by_its_name(serving: Serving) -> None:
+    call = await told(serving, failing(RuntimeError()), b"\xff\xff")
+    assert "inference.ModelReadyRequest" in str(call.errors[0])
 
 
-async def test_a_stream_ends_well(serving: Serving) -> None:
-    def method(_request: Any, _context: Any, _request_id: str) -> Iterator[int]:
-        yield from (1, 2)
+async def test_a_call_that_is_over_ends_its_task(serving: Serving) -> None:
+    begun = asyncio.Event()
 
-    assert list(guarded_stream(method, serving)("q", Context())) == [1, 2]
+    async def forever(_call: Any, _request: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    call: Any = OneCall()
+    in_a_task(forever, Request, serving)(call, b"")
+    await begun.wait()
+    call.on_over()
+    await asyncio.gather(*serving.tasks, return_exceptions=True)
+    assert (call.answers, call.errors) == ([], [])
+    assert serving.tasks == set()

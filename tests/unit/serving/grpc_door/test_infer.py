@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.api import InvalidRequest
-from gateway.serving.grpc_door.infer import read_asked
-from gateway.serving.grpc_door.invocation import CallHeaders
+from gateway.api import DeadlineExceeded, InvalidRequest
+from gateway.serving.grpc_door.infer import parse, read_asked
+from gateway.serving.grpc_door.invocation import CallHead, CallHeaders
 
 
 def never(port: Any) -> None:
@@ -92,24 +92,58 @@ async def test_many_calls_at_once_get_their_own_answers(grpc_door: Any, request_
     assert client.front.metrics.in_flight == 0
 
 
-class Context:
-    def peer(self) -> str:
-        return "ipv4:10.0.0.1:5"
+class OneCall:
+    """What is read of a call beside its message."""
 
-    def time_remaining(self) -> float:
-        return 0.25
+    def __init__(self, left_ms: float | None) -> None:
+        self.head = CallHead("/x", None, CallHeaders(()))
+        self.peer = "10.0.0.1"
+        self._left_ms = left_ms
+
+    def left_ms(self) -> float | None:
+        return self._left_ms
 
 
 def test_a_message_is_read_with_peer_and_deadline(request_of: Any) -> None:
     request = request_of(id_="i")
     request.model_version = "2"
     request.parameters["timeout"].int64_param = 1000
-    told = read_asked(request, CallHeaders(()), Context(), "r", 7.0)
+    call: Any = OneCall(250.0)
+    told = read_asked(request, call, "r", 7.0)
     assert (told.model, told.version, told.id, told.peer) == ("mlp", "2", "i", "10.0.0.1")
     assert (told.left_ms, told.own_ms, told.arrived_s) == (250.0, 1.0, 7.0)
-    assert told.headers.get("inference-header-content-length") == str(told.head_bytes)
+    assert told.headers is call.head.headers
 
 
 def test_a_message_without_a_model_is_refused(request_of: Any) -> None:
+    call: Any = OneCall(None)
     with pytest.raises(InvalidRequest, match="model_name"):
-        read_asked(request_of(model=""), CallHeaders(()), Context(), "r", 7.0)
+        read_asked(request_of(model=""), call, "r", 7.0)
+
+
+def test_a_deadline_that_has_passed_is_told(request_of: Any) -> None:
+    call: Any = OneCall(0.0)
+    with pytest.raises(DeadlineExceeded, match="had passed"):
+        read_asked(request_of(), call, "r", 7.0)
+
+
+def test_bytes_that_are_no_message_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"no inference\.ModelInferRequest"):
+        parse(b"\xff\xff")
+
+
+async def test_a_defect_is_told_by_the_id_alone(
+    grpc_door: Any, request_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await grpc_door()
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr("gateway.serving.grpc_door.infer.oip_body", broken)
+    told = await client("ModelInfer", request_of(), x_request_id="r-9")
+    assert told.code == "INTERNAL"
+    assert "secret" not in told.details
+    assert "r-9" in told.details
+    monkeypatch.undo()
+    assert (await client("ModelInfer", request_of())).code == "OK"

@@ -1,4 +1,4 @@
-"""One call on the loop: it tells its thread once, leaves what it entered, and cancels."""
+"""One inference: it tells its call once, leaves what it entered, and cancels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ HEAD = b'{"model_name":"mlp","outputs":[]}'
 
 def asked(front: Any, **given: Any) -> Asked:
     headers = CallHeaders(tuple(given.pop("metadata", {}).items()))
-    headers.body_head = "2"
     told = {"model": "mlp", "body": b"{}", "peer": "127.0.0.1", "left_ms": None, "own_ms": None}
     told |= given
     return Asked(
@@ -169,7 +168,7 @@ async def test_the_shortest_deadline_counts(
 ) -> None:
     front = make_front()
     told = asked(front, **given)
-    told.headers.body_head, told.head_bytes = str(len(told.body)), len(told.body)
+    told.head_bytes = len(told.body)
     call = InferCall(told, Serving(front, asyncio.get_running_loop()), lambda _: None)
     call.begin()
     assert front.router.committed[0].query.deadline_ms == pytest.approx(budget_ms, abs=5.0)

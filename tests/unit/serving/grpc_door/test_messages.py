@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,28 @@ def test_a_message_of_the_clients_package_is_read_as_ours() -> None:
     assert (read.model_name, read.id, read.parameters["timeout"].int64_param) == ("m", "7", 5)
 
 
+@pytest.mark.parametrize("name", ["grpc_health.v1.health", "grpc_reflection.v1alpha.reflection"])
+def test_health_and_reflection_are_grpcs(name: str) -> None:
+    theirs = import_module(f"{name}_pb2").DESCRIPTOR
+    for known in theirs.message_types_by_name.values():
+        found = POOL.FindMessageTypeByName(known.full_name)
+        assert fields(found) == fields(known)
+        assert {kind.name for kind in known.enum_types} == {kind.name for kind in found.enum_types}
+        for kind in known.enum_types:
+            told = found.enum_types_by_name[kind.name].values_by_name.items()
+            assert {key: value.number for key, value in told} == {
+                key: value.number for key, value in kind.values_by_name.items()
+            }
+    for service in theirs.services_by_name.values():
+        methods = POOL.FindServiceByName(service.full_name).methods_by_name
+        for method in service.methods:
+            found = methods[method.name]
+            assert found.input_type.full_name == method.input_type.full_name
+            assert found.output_type.full_name == method.output_type.full_name
+            assert found.client_streaming == method.client_streaming
+            assert found.server_streaming == method.server_streaming
+
+
 def test_an_unknown_message_is_no_class() -> None:
     with pytest.raises(KeyError):
         message("NoSuchRequest")
@@ -82,7 +105,8 @@ def test_what_is_loaded_is_the_proto_file_compiled(tmp_path: Path) -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", "--include_imports"),
-            *(f"--descriptor_set_out={compiled}", "inference.proto"),
+            *(f"--descriptor_set_out={compiled}", "inference.proto", "health.proto"),
+            *("reflection_v1.proto", "reflection_v1alpha.proto"),
         ],
         check=True,
     )

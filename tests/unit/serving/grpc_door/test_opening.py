@@ -1,4 +1,4 @@
-"""Nothing of grpcio is asked for before the door is, and what is missing is told with the fix."""
+"""Nothing of the extra is asked for before the door is; what is missing is told with the fix."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ async def test_without_the_extra_the_fix_is_told(
     for name in tuple(sys.modules):
         if name.startswith("gateway.serving.grpc_door.") and not name.endswith(".opening"):
             monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "grpc", None)
+    monkeypatch.setitem(sys.modules, "hpack", None)
     front = make_front(server={"grpc_port": 9000})
     with pytest.raises(ConfigError, match=r"grpc_port = 9000 .*pip install 'nearway\[grpc\]'"):
         open_grpc_door(front, asyncio.get_running_loop())
 
 
-def test_a_gateway_without_the_door_imports_nothing_of_grpcio() -> None:
+def test_a_gateway_without_the_door_imports_nothing_of_the_extra() -> None:
     program = (
         "import sys, gateway.runtime.gateway, gateway.serving.grpc_door\n"
-        "sys.exit(any(n.split('.')[0] in ('grpc', 'google') for n in sys.modules))"
+        "sys.exit(any(n.split('.')[0] in ('grpc', 'google', 'hpack') for n in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
 async def test_with_it_there_is_a_door(make_front: Any) -> None:
     door = open_grpc_door(make_front(), asyncio.get_running_loop())
-    address = door.listen("127.0.0.1", 0)
+    address = await door.listen("127.0.0.1", 0)
     assert address.startswith("127.0.0.1:")
     await door.close(0.0)

@@ -1,44 +1,29 @@
-"""What threads reach the loop by."""
+"""What calls share: the front in force, and tasks that are the door's."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Any
 
 from gateway.serving.grpc_door.invocation import CallHeaders
 from gateway.serving.grpc_door.serving import Serving
 
 
-async def test_work_of_a_thread_is_done_on_the_loop(make_front: Any) -> None:
+async def test_a_task_is_the_doors_until_it_ends(make_front: Any) -> None:
     serving = Serving(make_front(), asyncio.get_running_loop())
-    where: list[int] = []
-
-    async def answer() -> int:
-        return 42
-
-    def thread() -> int:
-        serving.on_loop(lambda: where.append(threading.get_ident()))
-        return serving.run(answer()).result()
-
-    assert await asyncio.to_thread(thread) == 42
-    assert where == [threading.get_ident()]
-
-
-def test_a_closed_loop_takes_no_more_and_that_is_no_error() -> None:
-    loop = asyncio.new_event_loop()
-
-    async def make(front: Any) -> Serving:
-        return Serving(front, loop)
-
-    class Front:
-        center_ids = ()
-
-    serving = loop.run_until_complete(make(Front()))
-    loop.close()
     done: list[int] = []
-    serving.on_loop(lambda: done.append(1))
-    assert done == []
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        done.append(1)
+
+    task = serving.spawn(work(), "one")
+    assert serving.tasks == {task}
+    assert task.get_name() == "one"
+    await task
+    assert done == [1]
+    await asyncio.sleep(0)
+    assert serving.tasks == set()
 
 
 async def test_calls_go_by_the_front_taken_last(make_front: Any) -> None:

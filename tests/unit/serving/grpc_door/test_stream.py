@@ -171,7 +171,7 @@ async def test_a_defect_ends_one_request_and_is_told_by_an_id(
 async def test_ten_thousand_clients_that_leave_leave_nothing(
     grpc_door: Any, request_of: Any, until: Any
 ) -> None:
-    """A connection each for sixteen: gRPC refuses calls where too many were cancelled before."""
+    """A connection each for sixteen: one that resets without an end is told to calm down."""
     client = await grpc_door(server={"grpc_calls_max": 32}, attempts={"max": 1})
     never(client.front)
     port, at_once, done = client.front.ports[0], 8, 0
