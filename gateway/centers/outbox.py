@@ -14,7 +14,6 @@ or writes to it by another way, calls ``send`` first.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 
@@ -59,11 +58,14 @@ class TurnWriter:
 
     def send(self) -> None:
         """Send now what waits; harmless when nothing does."""
-        pending, transport = self._pending, self._transport
+        pending = self._pending
         if not pending:
             return
         payload = pending[0] if len(pending) == 1 else b"".join(pending)
         pending.clear()
+        transport = self._transport
         if not transport.is_closing():
-            with contextlib.suppress(RuntimeError):  # closed by its other end in this very turn
+            try:  # noqa: SIM105 - 0.4 us less than a context manager, twice a request
                 transport.write(payload)
+            except RuntimeError:  # closed by its other end in this very turn
+                pass

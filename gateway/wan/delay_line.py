@@ -109,10 +109,10 @@ class DelayLine:
         """How many callbacks wait."""
         return len(self._heap) - self._cancelled
 
-    @staticmethod
-    def now() -> float:
-        """Seconds of the clock that ``due_s`` is on."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
+    """Seconds of the clock that ``due_s`` is on. The clock itself: it is read six times a request,
+    and a function around it costs as much again.
+    """
 
     def call_at(self, due_s: float, callback: Callable[[], object]) -> Handle:
         """Run ``callback`` at ``due_s``; soon, never at once, when that is over.
