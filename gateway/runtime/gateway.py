@@ -165,7 +165,7 @@ class Gateway:
         """A few times a second: what is due, and whether predictions can be trusted."""
         self.deciding.fleet.tick(now, ahead_s=0.5 * BEAT_S)  # or the next request would pay for it
         self.generation.probe_ejected(now)
-        self.health_log.look(self.deciding.fleet)
+        self.health_log.look(self.deciding.fleet, now)
         router, residuals = self.deciding.router, self.deciding.fleet.residuals
         if router.look(*residuals.sums, now):
             log.warning("%s", router.why())

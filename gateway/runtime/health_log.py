@@ -10,6 +10,8 @@ from gateway.fleet import Fleet
 log = logging.getLogger("nearway.health")
 LINES_MAX = 20
 """Of one look; a region that goes dark is told as so many more."""
+SLOW_FOR_S = 2.0
+"""Who is slow for less is not told of: on a busy machine centers pause now and then."""
 
 
 class HealthLog:
@@ -18,10 +20,11 @@ class HealthLog:
     def __init__(self, centers: Sequence[str]) -> None:
         self.centers = centers
         self._stages = ["ok"] * len(centers)
+        self._slow_since: dict[int, float] = {}
 
-    def look(self, fleet: Fleet) -> None:
-        """Tell what has changed."""
-        stages = fleet.stages()
+    def look(self, fleet: Fleet, now: float) -> None:
+        """Tell what has changed, at ``now`` in monotonic seconds."""
+        stages = self._settled(fleet.stages(), now)
         if stages == self._stages:
             return
         before, self._stages = self._stages, stages
@@ -33,3 +36,12 @@ class HealthLog:
             log.log(level, "center %s is %s (was %s)", self.centers[row], told, before[row])
         if len(changed) > LINES_MAX:
             log.warning("and %d more centers changed", len(changed) - LINES_MAX)
+
+    def _settled(self, stages: list[str], now: float) -> list[str]:
+        """``stages``, without those who have been slow for a moment."""
+        slow = [row for row, stage in enumerate(stages) if stage == "slow"]
+        since = self._slow_since = {row: self._slow_since.get(row, now) for row in slow}
+        for row in slow:
+            if now - since[row] < SLOW_FOR_S:
+                stages[row] = "ok"
+        return stages

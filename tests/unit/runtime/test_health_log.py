@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.runtime.health_log import LINES_MAX, HealthLog
+from gateway.runtime.health_log import LINES_MAX, SLOW_FOR_S, HealthLog
 
 
 class Told:
@@ -27,12 +27,12 @@ def test_only_changes_are_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     fleet: Any = Told(3)
     health = HealthLog(["a", "b", "c"])
-    health.look(fleet)
+    health.look(fleet, 1.0)
     fleet.now[1] = "ejected"
-    health.look(fleet)
-    health.look(fleet)
+    health.look(fleet, 1.0)
+    health.look(fleet, 1.0)
     fleet.now[1] = "ok"
-    health.look(fleet)
+    health.look(fleet, 1.0)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", "center b is ejected: refused 0.1 s ago (was ok)"),
         ("INFO", "center b is ok (was ejected)"),
@@ -43,6 +43,22 @@ def test_a_dark_region_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) 
     fleet: Any = Told(100)
     health = HealthLog([str(row) for row in range(100)])
     fleet.now = ["ejected"] * 100
-    health.look(fleet)
+    health.look(fleet, 1.0)
     assert len(caplog.records) == LINES_MAX + 1
     assert caplog.records[-1].getMessage() == "and 80 more centers changed"
+
+
+def test_who_is_slow_for_a_moment_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    fleet: Any = Told(2)
+    health = HealthLog(["a", "b"])
+    fleet.now = ["slow", "slow"]
+    health.look(fleet, 1.0)
+    fleet.now[1] = "ok"
+    health.look(fleet, 1.5)
+    fleet.now[1] = "slow"
+    health.look(fleet, 1.0 + SLOW_FOR_S)
+    assert [record.getMessage() for record in caplog.records] == ["center a is slow (was ok)"]
+    fleet.now[1] = "ejected"
+    health.look(fleet, 3.1)
+    assert caplog.records[-1].levelname == "WARNING"
