@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.cli.options import AsJson, ConfigFile, FleetFile, ModelsDir, effective, print_json
+from gateway.runtime.alias_check import check_aliases
 from gateway.runtime.deciding import build_deciding, build_repository
 
 app = typer.Typer(help="Config: check a file, or show what is in force.", no_args_is_help=True)
@@ -26,6 +27,7 @@ def check(
     deciding = build_deciding(settings, time.thread_time)
     models = build_repository(settings)
     models.scan()
+    check_aliases(settings.models.aliases, deciding.centers, models.names())
     Console(soft_wrap=True, highlight=False).print(
         f"[green]✓[/] {file}: {len(deciding.centers)} centers, {len(models.names())} models, "
         f"policy {settings.routing.policy}"

@@ -134,8 +134,8 @@ class Models(Section, frozen=True):
     ``smaller``: by model, the one that answers instead when the deadline is too near for it;
     a model's own ``config.toml`` may name one, too. ``load``: all at the start, or each at its
     first request; then what is in memory may be bounded by ``memory_mb_max``, 0: no bound.
-    ``aliases``: names more at ``/v1``, by alias. ``custom_ops``: libraries of operators that
-    models may need and onnxruntime does not have: native code, run in this process.
+    ``aliases``: names more, by alias: a model, or MODEL/VERSION. ``custom_ops``: libraries of
+    operators that models may need and onnxruntime does not have: native code, run in this process.
     """
 
     dirs: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from gateway.centers.port import CenterPort
 from gateway.centers.shared_engine import SharedEngine
 from gateway.config import Settings
 from gateway.engine import ModelRepository, Runner
+from gateway.runtime.alias_check import check_aliases
 from gateway.runtime.control import RunningControl
 from gateway.runtime.deciding import Deciding, build_deciding, build_repository
 from gateway.runtime.generation import Generation, Lasting
@@ -65,6 +66,7 @@ class Gateway:
         deciding = build_deciding(settings, plugin_clock(), seat)
         repository = build_repository(settings)
         repository.scan()
+        check_aliases(settings.models.aliases, deciding.centers, repository.names())
         self.line = DelayLine(loop)
         self.runner = Runner(
             settings.models.threads_max,

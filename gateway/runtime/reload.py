@@ -32,6 +32,7 @@ from gateway.config import Settings
 from gateway.config.changes import Changes, center_changes, settings_changes, with_kept
 from gateway.engine import ModelRepository
 from gateway.fleet.kept_rows import kept_rows
+from gateway.runtime.alias_check import check_aliases
 from gateway.runtime.deciding import Deciding, build_deciding, model_roots
 from gateway.runtime.generation import Generation, rows_by_id
 from gateway.runtime.plugin_clock import plugin_clock
@@ -131,6 +132,7 @@ class Reloader:
             model_roots(settings),
             _declared_here(deciding),
         )
+        check_aliases(settings.models.aliases, deciding.centers, repository.names())
         changes = _changes(before, deciding, repository, differs, fixed)
         if not changes.any:
             return changes

@@ -26,6 +26,7 @@ from gateway.api import (
     UnsupportedMedia,
 )
 from gateway.config.settings import Settings
+from gateway.serving.aliases import resolved
 from gateway.serving.arrival import Arrival
 from gateway.wire import find_limits
 from gateway.wire.traceparent import HEADER, parse_traceparent
@@ -76,6 +77,7 @@ class Intake:
     """Turns heads and bodies into arrivals, by the settings of this gateway."""
 
     __slots__ = (
+        "_aliases",
         "_attempts",
         "_classes",
         "_default_class",
@@ -98,6 +100,7 @@ class Intake:
 
     def __init__(self, settings: Settings, find_vantage: Callable[[str], int]) -> None:
         origins = settings.origins
+        self._aliases = settings.models.aliases
         self._attempts = settings.attempts
         self.deadline_ms = settings.attempts.deadline_ms
         self.body_bytes_max = settings.server.body_bytes_max
@@ -197,6 +200,8 @@ class Intake:
         self, said: Said, request_id: str, model: str, version: str, body: bytes, arrived_s: float
     ) -> Arrival:
         """The request of a head that was read. Raises InvalidRequest naming the field."""
+        if self._aliases:
+            model, version = resolved(self._aliases, model, version)
         head_bytes, budget_ms, priority = None, said.budget_ms, said.priority
         if said.json_bytes is not None:
             head_bytes = _json_bytes(said.json_bytes, body)

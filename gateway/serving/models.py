@@ -23,6 +23,7 @@ from gateway.api import (
     NotFound,
 )
 from gateway.centers.port import CenterPort, ModelState
+from gateway.serving.aliases import alias_lines, resolved
 from gateway.serving.arrival import Arrival
 from gateway.serving.front import Front
 
@@ -42,21 +43,26 @@ class ModelDoor:
 
     def __init__(self, front: Front) -> None:
         self._front = front
+        self._aliases = front.settings.models.aliases
 
     async def metadata(self, model: str, version: str) -> ModelMetadata:
         """Raises NotFound when no center has it, CenterDown when none answers."""
+        model, version = resolved(self._aliases, model, version)
         return await self._first(model, lambda port: port.metadata(model, version))
 
     async def config(self, model: str, version: str) -> dict[str, Any]:
         """Triton's model configuration. Raises as ``metadata``."""
+        model, version = resolved(self._aliases, model, version)
         return await self._first(model, lambda port: port.config(model, version))
 
     async def statistics(self, model: str, version: str) -> list[dict[str, Any]]:
         """Triton's ``model_stats`` of one center that has it. Raises as ``metadata``."""
+        model, version = resolved(self._aliases, model, version)
         return await self._first(model, lambda port: port.statistics(model, version))
 
     async def check_ready(self, model: str, version: str) -> None:
         """Raises CenterDown when the model is known but loaded nowhere, else as ``metadata``."""
+        model, version = resolved(self._aliases, model, version)
         known = False
 
         async def ask(port: CenterPort) -> None:
@@ -108,15 +114,18 @@ class ModelDoor:
                 known = states.get((line.name, line.version))
                 if known is None or (known.state != READY and line.state == READY):
                     states[line.name, line.version] = line
-        lines = [line for _, line in sorted(states.items())]
+        found = [*states.values(), *alias_lines(self._aliases, list(states.values()))]
+        lines = sorted(found, key=lambda line: (line.name, line.version))
         return [line for line in lines if line.state == READY or not only_ready]
 
     async def load(self, model: str) -> None:
         """At every center that declares it. Raises InvalidRequest or CenterDown with a list."""
+        model, _ = resolved(self._aliases, model, "")
         await self._everywhere(model, "load", lambda port: port.load(model))
 
     async def unload(self, model: str) -> None:
         """At every center that has it; raises as ``load``, NotFound when none has it."""
+        model, _ = resolved(self._aliases, model, "")
         await self._everywhere(model, "unload", lambda port: port.unload(model))
 
     # ---- asking ---------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""A repository of one's own behind a gateway: answers that are kept, steps as one model."""
+"""A repository of one's own behind a gateway: kept answers, steps as one model, aliases."""
 
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+JSON = {"content-type": "application/json"}
 FLEET = """
 [[center]]
 id = "here"
@@ -80,6 +82,7 @@ def gateway(models: Path, start_gateway: Callable[..., Any]) -> Iterator[Any]:
     config = models.parent / "nearway.toml"
     config.write_text(
         f'[models]\nshipped = false\ndirs = ["{models}"]\n'
+        'aliases = {"size" = "positive", "size-now" = "positive/1"}\n'
         f'[fleet]\nfile = "{models.parent}/fleet.toml"\n'
     )
     with start_gateway("--config", str(config)) as running:
@@ -101,8 +104,8 @@ def test_a_kept_answer_says_so_and_a_reload_empties_the_cache(gateway: Any, mode
     assert scraped(gateway, 'nearway_response_cache_total{result="hit"}') == 1.0
     assert scraped(gateway, "nearway_response_cache_bytes") > 0.0
     write_node(models, "negative", "Abs", "[response_cache]\nenable = true\n")
-    url, kind = f"{gateway.url}/v2/repository/models/negative/load", "application/json"
-    load = urllib.request.Request(url, b"{}", {"content-type": kind})
+    url = f"{gateway.url}/v2/repository/models/negative/load"
+    load = urllib.request.Request(url, b"{}", JSON)
     with urllib.request.urlopen(load, timeout=10) as answer:
         assert answer.status == 200
     third, head = gateway.infer("negative", body(1, 2, 3), "Shanghai")
@@ -124,3 +127,28 @@ def test_an_ensemble_answers_as_its_steps_would_one_by_one(gateway: Any) -> None
     assert metadata["platform"] == "ensemble"
     assert [tensor["shape"] for tensor in metadata["outputs"]] == [[-1, 3]]
     assert scraped(gateway, 'nearway_requests_total{code="200",model="root-of-size"}') == 1.0
+
+
+@pytest.mark.parametrize("alias", ["size", "size-now"])
+def test_an_alias_is_answered_as_its_model(gateway: Any, alias: str) -> None:
+    answer, _ = gateway.infer(alias, body(-1, 2, -3), "Shanghai")
+    assert (answer["model_name"], data(answer)) == ("positive", [1, 2, 3])
+    index = urllib.request.Request(f"{gateway.url}/v2/repository/index", b"{}", JSON)
+    with urllib.request.urlopen(index, timeout=10) as told:
+        lines = {line["name"]: line for line in json.load(told)}
+    assert (lines[alias]["state"], lines[alias]["version"]) == ("READY", "1")
+    assert lines[alias]["reason"].startswith("alias of positive")
+    with urllib.request.urlopen(f"{gateway.url}/v2/models/{alias}", timeout=10) as told:
+        assert json.load(told)["name"] == "positive"
+
+
+def test_an_alias_of_nothing_leaves_the_config_in_force(gateway: Any, models: Path) -> None:
+    config = models.parent / "nearway.toml"
+    before = config.read_text()
+    config.write_text(before.replace('"size" = "positive"', '"size" = "positron"'))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        gateway.admin("POST", "/reload", {})
+    assert "did you mean 'positive'?" in refused.value.read().decode()
+    config.write_text(before)
+    answer, _ = gateway.infer("size", body(-1, 2, -3), "Shanghai")
+    assert data(answer) == [1, 2, 3]

@@ -45,7 +45,9 @@ class AskDoor(InferDoor):
         super().__init__(front, models)
         self._route = route
         self._times = front.settings.openai
-        self._aliases = front.settings.models.aliases
+        # A version cannot be said here, so an alias of one is no name at this door.
+        aliases = front.settings.models.aliases
+        self._aliases = {alias: model for alias, model in aliases.items() if "/" not in model}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request; every error leaves in OpenAI's shape with the request's id."""
