@@ -27,14 +27,18 @@ async def relay(rounds: int, seconds: float) -> list[Claim]:
         await _found(ours)
         arms = {"nearway": ours} | ({} if bare is None else {"nginx": bare})
         found: dict[str, list[float]] = {name: [] for name in arms}
+        idle_ms: dict[str, list[float]] = {name: [] for name in arms}
         for _ in range(rounds):
             for name, arm in arms.items():
+                idle_ms[name].append(await _idle(arm, seconds))
                 found[name].append(await _round(arm, seconds))
     print(f"\n{STREAMS} streams, an event every {PACE_MS:g} ms in each")
-    print("| relayed by | CPU us an event | of nginx |\n|---|---:|---:|")
+    print("| relayed by | CPU us an event | least | of nginx | CPU ms/s without a stream |")
+    print("|---|---:|---:|---:|---:|")
     for name, us in found.items():
         beside = f"{median(us) / median(found['nginx']):.2f}" if "nginx" in found else "-"
-        print(f"| {name} | {median(us):.1f} | {beside} |")
+        rest = median(idle_ms[name])
+        print(f"| {name} | {median(us):.1f} | {min(us):.1f} | {beside} | {rest:.1f} |")
     return [Claim("relay: CPU us an event", median(found["nearway"]), CHUNK_US_MAX)]
 
 
@@ -55,6 +59,13 @@ async def _found(ours: Running) -> None:
             return
         finally:
             chat.close()
+
+
+async def _idle(arm: Running, seconds: float) -> float:
+    """CPU ms a second of one arm that nobody asks."""
+    used = thread_times([arm.pid])
+    await asyncio.sleep(seconds)
+    return spent_s(used, thread_times([arm.pid])) / seconds * 1e3
 
 
 async def _round(arm: Running, seconds: float) -> float:

@@ -62,13 +62,32 @@ class Whole(Struct):
     drawn_ms: float | None
 
 
+class Relay:
+    """The short way of a stream whose center and client both speak chunks of HTTP/1.1.
+
+    While whoever answers has set ``sink``, the center may call it in place of ``Chunk``, with a
+    read that is whole chunks as they came. It returns whether it took them; what it does not take
+    comes as ``Chunk``. ``reads``: how many it took, the last at ``heard_s``. ``sampled``: events
+    in those of them that were looked at.
+    """
+
+    __slots__ = ("heard_s", "reads", "sampled", "sink")
+
+    def __init__(self) -> None:
+        self.sink: Callable[[bytes], bool] | None = None
+        self.heard_s = 0.0
+        self.reads = 0
+        self.sampled = 0
+
+
 @dataclass(slots=True)
 class Head:
-    """The answer begins; ``head_bytes`` as in ``Attempt``."""
+    """The answer begins; ``head_bytes`` as in ``Attempt``. ``relay``: None without a short way."""
 
     status: int
     content_type: str
     head_bytes: int | None
+    relay: Relay | None = None
 
 
 @dataclass(slots=True)

@@ -158,6 +158,8 @@ class Attempting(ABC):
         """When the open try's time is over: silence or the deadline, whichever is first."""
         if this.patience_s is None:
             this.patience_s = self._patience_s(this)
+        if this.relay is not None and this.relay.heard_s > this.heard_s:
+            this.heard_s = this.relay.heard_s
         silent_s = this.heard_s + this.patience_s
         deadline_s = self._arrival.deadline_s
         return silent_s if silent_s < deadline_s else deadline_s

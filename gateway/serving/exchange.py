@@ -146,6 +146,7 @@ class Exchange(Attempting):
             this.heard_s = self._with.clock()
             if self._hedge is not None:
                 self._outrun(this, this.heard_s)
+            this.relay = event.relay
             self._heard.head = event
             if isinstance(self._arrival, TextArrival):
                 self._arrival.begun_s = this.heard_s

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -89,6 +90,8 @@ class GenerateReply(TextReply):
     def send_head(self, head: Head, center: int, parts: Parts | None) -> None:
         """See ``Answer``."""
         self._in_events = head.content_type.startswith(EVENTS)
+        if self._in_events:
+            head = replace(head, relay=None)  # no event stays as it came
         super().send_head(head, center, parts)
 
     def send_chunk(self, payload: bytes) -> None:

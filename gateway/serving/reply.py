@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 
 from gateway.api import NearwayError, TooLarge
-from gateway.centers.port import Head, Whole
+from gateway.centers.port import Head, Relay, Whole
 from gateway.serving.arrival import Parts
+
+EVENT_END = b"\n\n"
+SAMPLE_EVERY = 16
+"""Of so many reads one is looked at for events: counting costs as much as all else does."""
 
 
 class Reply:
@@ -150,3 +155,30 @@ class Through:
         elif payload:  # an empty chunk would be the last
             transport.write(b"%x\r\n%b\r\n" % (len(payload), payload))
         return True
+
+    def sink(self, relay: Relay, clock: Callable[[], float]) -> Callable[[bytes], bool] | None:
+        """What writes whole chunks as they came; None for a client that knows none.
+
+        One frame of Python a chunk: every name is the closure's own.
+        """
+        protocol = self._protocol
+        transport = protocol.transport
+        if not self._chunked or transport is None:
+            return None
+        write, unsent, is_closing = (
+            transport.write,
+            transport.get_write_buffer_size,
+            transport.is_closing,
+        )
+
+        def take(framed: bytes) -> bool:
+            if unsent() or is_closing():
+                return False
+            write(framed)
+            relay.heard_s = clock()
+            if not relay.reads % SAMPLE_EVERY:
+                relay.sampled += framed.count(EVENT_END)
+            relay.reads += 1
+            return True
+
+        return take

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.api import CenterDown, DeadlineExceeded, Decision, NearwayError, Outcome, Report
 from gateway.api.outcome import Ending
-from gateway.centers.port import Call, Event, Whole
+from gateway.centers.port import Call, Event, Relay, Whole
 from gateway.serving.arrival import Arrival
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ class Try:
     ``call``: the attempt as the center has it. ``patience_s``: how long it may be silent since
     ``heard_s``, None while nobody had to know. ``late_once``: it was looked at late once
     already, ``hedge_late_once``: to see about a copy. ``hedge_at``: beyond which quantile of
-    its predicted time a copy may be sent to another zone; 0: never.
-    ``hedges``: it is such a copy. ``paid``: it is a retry that the budget wants back at the end.
+    its predicted time a copy may be sent to another zone; 0: never. ``hedges``: it is such a
+    copy. ``paid``: it is a retry that the budget wants back at the end. ``relay``: where chunks
+    may pass ``hear`` by.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Try:
         "open",
         "paid",
         "patience_s",
+        "relay",
         "started_s",
     )
 
@@ -68,6 +70,7 @@ class Try:
         self.started_s = now
         self.heard_s = now
         self.patience_s: float | None = None
+        self.relay: Relay | None = None
         self.late_once = False
         self.hedge_at = 0.0
         self.hedge_late_once = False

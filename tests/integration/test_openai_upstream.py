@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -89,7 +92,7 @@ class Upstream:
         sent = 0
         try:
             for sent in range(body.get("max_tokens", 5)):
-                event = json.dumps(_answer("delta", f"t{sent} "))
+                event = json.dumps(_answer("delta", f"t{sent} " + "x" * body.get("padding", 0)))
                 await response.write(f"data: {event}\n\n".encode())
                 await asyncio.sleep(self.pace_s)
             await response.write(b"data: [DONE]\n\n")
@@ -195,3 +198,71 @@ def test_its_errors_are_told_as_they_are(client: Any) -> None:
         client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=-1)
     assert caught.value.param == "max_tokens"
     assert "must be positive" in str(caught.value)
+
+
+def asked(padding: int, tokens: int) -> tuple[bytes, bytes]:
+    """A chat as bytes, and what its body is answered with."""
+    told = {"model": MODEL, "messages": QUESTION, "stream": True, "max_tokens": tokens}
+    body = json.dumps({**told, "padding": padding}).encode()
+    events = (_answer("delta", f"t{sent} " + "x" * padding) for sent in range(tokens))
+    answer = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body, answer.encode()
+
+
+def body_of(reader: Any) -> bytes:
+    """Of one chunked answer, each size line as strict as it must be."""
+    while reader.readline() != b"\r\n":
+        pass
+    body = b""
+    while True:
+        line = reader.readline()
+        size = int(line, 16)
+        assert line.lower() == b"%x\r\n" % size
+        body += reader.read(size)
+        assert reader.read(2) == b"\r\n"
+        if not size:
+            return body
+
+
+def test_a_client_that_reads_late_gets_every_byte(client: Any) -> None:
+    sent, expected = asked(1500, 3000)  # more than the buffers of four sockets hold
+    address = (client.base_url.host, client.base_url.port)
+    with socket.socket() as late:
+        late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        late.settimeout(20)
+        late.connect(address)
+        late.sendall(sent)
+        time.sleep(0.5)
+        with late.makefile("rb") as reader:
+            assert body_of(reader) == expected
+
+
+def test_over_tls_a_stream_is_the_same(
+    upstream: Upstream, start_gateway: Callable[..., Any], tmp_path: Path
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    command = "openssl req -x509 -newkey ec -nodes -days 2 -pkeyopt ec_paramgen_curve:prime256v1"
+    made = [*command.split(), "-subj", "/CN=here", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(made, check=True, capture_output=True, cwd=tmp_path)
+    (tmp_path / "fleet.toml").write_text(FLEET.format(url=f"http://127.0.0.1:{upstream.port}"))
+    (tmp_path / "nearway.toml").write_text(
+        "[remote]\nindex_s = 0.2\n[models]\nshipped = false\n[server]\nready_centers_min = 0.1\n"
+        'tls_cert = "cert.pem"\ntls_key = "key.pem"\n[fleet]\nfile = "fleet.toml"\n'
+    )
+    context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    context.check_hostname = False
+    sent, expected = asked(200, 100)
+    with start_gateway("--config", str(tmp_path / "nearway.toml")) as gateway:
+        address = ("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+        until_s = time.monotonic() + 20.0
+        while True:
+            with context.wrap_socket(socket.create_connection(address, 20)) as secure:
+                secure.sendall(sent)
+                with secure.makefile("rb") as reader:
+                    if b" 200 " in reader.readline():
+                        assert body_of(reader) == expected
+                        return
+            assert time.monotonic() < until_s
+            time.sleep(0.05)

@@ -62,6 +62,11 @@ class AnswerHead:
     retry_after: str
     drawn_ms: float | None
 
+    @property
+    def chunked(self) -> bool:
+        """Its body comes in chunks of HTTP/1.1."""
+        return self.body_bytes is None and not self.until_closed
+
 
 class KnownHeads:
     """Heads seen lately, by their bytes up to the empty line; bounded.

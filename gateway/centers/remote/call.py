@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from gateway.api import NearwayError, Report
-from gateway.centers.port import Answered, Attempt, Chunk, Failed, Head, OnEvent, Whole
+from gateway.centers.port import Answered, Attempt, Chunk, Failed, Head, OnEvent, Relay, Whole
 from gateway.centers.remote.answer_head import AnswerHead
 from gateway.centers.remote.errand import Errand
 from gateway.centers.remote.refusals import error_of
@@ -75,9 +75,11 @@ class RemoteCall(Errand):
         drawn_ms = head.drawn_ms if self.center.emulates else None
         self.on_event(Whole(200, head.content_type, head.head_bytes, payload, report, drawn_ms))
 
-    def begin(self, head: AnswerHead) -> None:
+    def begin(self, head: AnswerHead) -> Relay | None:
         """A large answer begins."""
-        self.on_event(Head(200, head.content_type, head.head_bytes))
+        relay = Relay() if head.chunked else None
+        self.on_event(Head(200, head.content_type, head.head_bytes, relay))
+        return relay
 
     def piece(self, payload: bytes) -> None:
         """A part of it."""

@@ -15,6 +15,9 @@ by read:
 * It is used again only when the answer was framed, both sides keep it open, nothing lies
   behind the answer and the request was written to its end. Bytes on an idle connection close
   it: nobody can know what they answer.
+* A stream's reads that begin and end with a chunk may pass llhttp by, to the relay's sink: it sees
+  a body in which they never were. ``_relay`` is set while its state is that between two chunks
+  and everything before has been told.
 * While paused nothing is read and what was read is held back, even an end.
 * Bounds: the head and whatever else is not body (interim answers, trailers, chunk extensions)
   ``head_bytes_max`` in one go; the body ``answer_bytes_max``; an error's body is kept up to
@@ -31,7 +34,9 @@ import httptools
 
 from gateway.api import CenterFailed, NearwayError
 from gateway.centers.outbox import TurnWriter
+from gateway.centers.port import Relay
 from gateway.centers.remote.answer_head import AnswerHead, BrokenAnswer, read_head
+from gateway.centers.remote.chunks import BEGINNINGS, CRLF, are_whole_chunks
 from gateway.centers.remote.errand import Errand
 
 if TYPE_CHECKING:
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 WHOLE_BYTES_MAX = 64 * 1024
 JOINED_BYTES_MAX = 16 * 1024  # joining such a body to its head is cheaper than a vector of two
 ERROR_BYTES_MAX = 16 * 1024
+ONE_CHUNK_BYTES = len(BEGINNINGS)
 END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -51,6 +57,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_answer_bytes_max",
+        "_at_chunk",
         "_barren_bytes",
         "_body_bytes",
         "_complete",
@@ -67,6 +75,8 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_pieces",
         "_pool",
+        "_relay",
+        "_relayed",
         "_special",
         "_streaming",
         "_untouched",
@@ -86,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._find_known = pool.known_heads.find
         self._find_rest = pool.known_heads.find_rest
+        self._answer_bytes_max = pool.limits.answer_bytes_max
         self._pairs: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._large = self._special = False
@@ -98,6 +109,9 @@ class Connection(asyncio.Protocol):
         self._untouched = True
         self._head: AnswerHead | None = None
         self._complete = self._excess = self._keep = self._streaming = self._paused = False
+        self._at_chunk = False
+        self._relay: Relay | None = None
+        self._relayed: Relay | None = None
         self._wrong = ""
         self._first_read = b""
         self._body_bytes = self._barren_bytes = 0
@@ -140,6 +154,7 @@ class Connection(asyncio.Protocol):
         """Whoever reads the answer is slow: read no more."""
         if not self._paused:
             self._paused = self._special = True
+            self._relay = None
             self.transport.pause_reading()
 
     def resume(self) -> None:
@@ -177,6 +192,17 @@ class Connection(asyncio.Protocol):
                 return
             self._untouched = False
             self._first_read = data
+        else:
+            relay = self._relay
+            if relay is not None and (sink := relay.sink) is not None:
+                # Most reads are one chunk: seen here, without another frame of Python.
+                size = len(data)
+                whole = size < ONE_CHUNK_BYTES and data.startswith(BEGINNINGS[size])
+                if data.endswith(CRLF) if whole else are_whole_chunks(data):
+                    size += self._body_bytes
+                    if size <= self._answer_bytes_max and sink(data):
+                        self._body_bytes = size
+                        return
         self._feed(data)
 
     def eof_received(self) -> bool:
@@ -240,6 +266,12 @@ class Connection(asyncio.Protocol):
         if head.status == 200 or self._body_bytes <= ERROR_BYTES_MAX:
             self._pieces.append(body)
 
+    def on_chunk_header(self) -> None:
+        self._at_chunk = False
+
+    def on_chunk_complete(self) -> None:
+        self._at_chunk = True
+
     def on_message_complete(self) -> None:
         if self._head is not None:
             self._complete = True
@@ -264,6 +296,11 @@ class Connection(asyncio.Protocol):
             self._break(self._too_much_head())
         else:
             self._stream()
+            # Behind a chunk come a line end and the next size, whose line end is told of.
+            if self._at_chunk and not self._pieces and not self._paused and data[-1:] == b"\n":
+                self._relay = self._relayed
+            else:
+                self._relay = None
 
     def _stream(self) -> None:
         """A part of an answer is here: pass it on, or wait for the rest."""
@@ -275,7 +312,7 @@ class Connection(asyncio.Protocol):
             if head.body_bytes is not None and head.body_bytes <= WHOLE_BYTES_MAX:
                 return
             self._streaming = True
-            errand.begin(head)
+            self._relayed = errand.begin(head)
         self._pass_on()
 
     def _pass_on(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from gateway.api import NearwayError
+from gateway.centers.port import Relay
 from gateway.centers.remote.answer_head import AnswerHead
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class Errand:
         """The whole answer; ``connection`` is where it came from, maybe closed already."""
         raise NotImplementedError
 
-    def begin(self, head: AnswerHead) -> None:
-        """The answer begins and will come in pieces."""
+    def begin(self, head: AnswerHead) -> Relay | None:  # noqa: ARG002
+        """The answer begins and will come in pieces; where whole chunks may go instead."""
+        return None
 
     def piece(self, payload: bytes) -> None:
         """A part of its body."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from gateway.api import (
     Overloaded,
     Report,
 )
-from gateway.centers.port import Answered, Chunk, Failed, Head, Sent
+from gateway.centers.port import Answered, Chunk, Failed, Head, Relay, Sent
 from gateway.serving import Exchange
 
 OK = Head(200, "application/json", None)
@@ -557,6 +558,20 @@ def test_a_stream_is_given_up_when_it_falls_silent(world: Any) -> None:
     assert world.answer.told == ["head", "chunk", "chunk"]
     world.clock.advance(0.2)
     assert world.answer.told == ["head", "chunk", "chunk", "fail"]
+    assert center.cancelled
+
+
+def test_what_passes_by_keeps_a_stream_from_being_given_up(world: Any) -> None:
+    begun(world)
+    center, relay = world.started(0), Relay()
+    center.hear(replace(OK, relay=relay))
+    center.hear(Chunk(b"a"))
+    world.clock.advance(0.9)
+    relay.heard_s = world.clock()
+    world.clock.advance(0.9)
+    assert world.answer.told == ["head", "chunk"]
+    world.clock.advance(0.2)
+    assert world.answer.told == ["head", "chunk", "fail"]
     assert center.cancelled
 
 

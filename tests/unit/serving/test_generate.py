@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.api import CenterDown, CenterFailed, InvalidRequest, Report
-from gateway.centers.port import Answered, Chunk, Head
+from gateway.centers.port import Answered, Chunk, Head, Relay
 from gateway.serving.arrival import TextArrival
+from gateway.serving.generate import GenerateReply
+from gateway.wire.generate import Generated
 
 PATH = "/v2/models/mlp"
 JSON = Head(200, "application/json", None)
@@ -150,3 +153,11 @@ async def test_who_leaves_a_stream_stops_the_center(door: Any) -> None:
         await asyncio.sleep(0.001)
     assert started.cancelled
     assert client.front.router.open == []
+
+
+async def test_events_that_are_put_into_others_never_pass_by() -> None:
+    ready = asyncio.get_running_loop().create_future()
+    reply = GenerateReply(ready, 1000, lambda: 1.0, Generated("mlp", "", ""))
+    reply.send_head(replace(STREAM, relay=Relay()), 0, None)
+    assert reply.head is not None
+    assert reply.head.relay is None

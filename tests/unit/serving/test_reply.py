@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.api import TooLarge
-from gateway.centers.port import Head
-from gateway.serving.reply import Reply, Through
+from gateway.centers.port import Head, Relay
+from gateway.serving.reply import SAMPLE_EVERY, Reply, Through
 
 
 async def test_a_stream_left_unread_is_bounded() -> None:
@@ -27,12 +27,16 @@ class Connected:
     def __init__(self, *, chunked: bool = True) -> None:
         self.written = bytearray()
         self.closing = self.writing_paused = False
+        self.unsent = 0
         self.transport: Any = self
         self.protocol = self.writer = self
         self.chunked = chunked
 
     def is_closing(self) -> bool:
         return self.closing
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def write(self, payload: bytes) -> None:
         self.written += payload
@@ -77,3 +81,38 @@ def test_http_1_0_hears_no_chunks() -> None:
     connected: Any = Connected(chunked=False)
     assert Through(connected).write(b"abc")
     assert connected.written == b"abc"
+
+
+FRAMED = b"9\r\ndata: a\n\n\r\n"
+
+
+def test_whole_chunks_are_written_as_they_came_and_some_are_looked_at() -> None:
+    connected: Any = Connected()
+    relay = Relay()
+    take = Through(connected).sink(relay, lambda: 7.0)
+    assert take is not None
+    for _ in range(SAMPLE_EVERY + 1):
+        assert take(FRAMED)
+    assert connected.written == FRAMED * (SAMPLE_EVERY + 1)
+    assert (relay.reads, relay.sampled, relay.heard_s) == (SAMPLE_EVERY + 1, 2, 7.0)
+
+
+@pytest.mark.parametrize("why", ["closing", "unsent"])
+def test_the_short_way_is_shut_while_the_client_is_gone_or_behind(why: str) -> None:
+    connected: Any = Connected()
+    relay = Relay()
+    take = Through(connected).sink(relay, lambda: 7.0)
+    assert take is not None
+    setattr(connected, why, 1)
+    assert not take(FRAMED)
+    assert not connected.written
+    assert (relay.reads, relay.heard_s) == (0, 0.0)
+
+
+def test_there_is_no_short_way_to_who_knows_no_chunks_or_is_gone() -> None:
+    connected: Any = Connected(chunked=False)
+    assert Through(connected).sink(Relay(), lambda: 7.0) is None
+    connected = Connected()
+    through = Through(connected)
+    connected.transport = None
+    assert through.sink(Relay(), lambda: 7.0) is None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api import CenterDown, CenterFailed, NotFound, TooLarge
-from gateway.centers.port import Answered, Chunk, Failed, Head, Whole
+from gateway.centers.port import Answered, Chunk, Failed, Head, Relay, Whole
 from gateway.centers.remote.connection import Connection
 from gateway.centers.remote.endpoint import Endpoint
 from gateway.centers.remote.errand import Errand
@@ -565,3 +565,138 @@ def test_whatever_comes_each_errand_ends_exactly_once(
         len(sent) - len(waiting)
     )
     assert all(errand.resent and not errand.ends for errand in waiting)
+
+
+# ---- whole chunks to a relay's sink ---------------------------------------------------------
+
+BEGIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+class Relayed:
+    """A connection in the midst of a stream, and who hears of it."""
+
+    def __init__(self, *, takes: bool = True, **limits: Any) -> None:
+        self.took: list[bytes] = []
+        self.takes = takes
+        self.told: list[bytes] = []
+        self.ended = False
+        self.failed = ""
+        self.relay = Relay()
+        self.relay.sink = self.take
+        errand = self
+
+        class Stream(Errand):
+            streams = True
+
+            def head(self) -> bytes:
+                return b"GET"
+
+            def begin(self, head: Any) -> Relay | None:
+                return errand.relay if head.chunked else None
+
+            def piece(self, payload: bytes) -> None:
+                errand.told.append(payload)
+
+            def end(self, head: Any) -> None:
+                errand.ended = True
+
+            def fail(self, error: Any) -> None:
+                errand.failed = str(error)
+
+        loop: Any = SimpleNamespace(call_soon=lambda call, *given: call(*given))
+        pool = Pool(loop, "a", Endpoint.from_url("http://x:1"), Remote(**limits), lambda: 0.0)
+        self.connection = Connection(pool)
+        self.connection.connection_made(Silent())
+        self.connection.carry(Stream(b""))
+
+    def take(self, framed: bytes) -> bool:
+        if self.takes:
+            self.took.append(framed)
+        return self.takes
+
+    def read(self, *reads: bytes) -> None:
+        for data in reads:
+            self.connection.data_received(data)
+
+
+class Silent(asyncio.Transport):
+    def write(self, data: Any) -> None: ...
+    def abort(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def test_whole_chunks_go_to_the_sink_as_they_came_and_the_end_does_not() -> None:
+    this = Relayed()
+    first, second, both = chunk(b"first"), chunk(b"second"), chunk(b"a") + chunk(b"b" * 20)
+    this.read(BEGIN + first, second, both, chunk(b"last") + b"0\r\n\r\n")
+    assert this.told == [b"first", b"last"]
+    assert this.took == [second, both]
+    assert this.ended
+    assert not this.failed
+
+
+@pytest.mark.parametrize("cut", range(1, len(chunk(b"split"))))
+def test_after_a_read_that_ends_in_the_midst_the_parser_goes_on(cut: int) -> None:
+    this, split, whole = Relayed(), chunk(b"split"), chunk(b"whole")
+    # The rest of a cut chunk looks like a whole one when it is all that is seen of it.
+    this.read(BEGIN + chunk(b"a"), split[:cut], split[cut:] + whole[:2], whole[2:], whole)
+    assert b"".join(this.told) == b"asplitwhole"
+    assert this.took == [whole]
+    this.read(b"0\r\n\r\n")
+    assert this.ended
+
+
+def test_a_chunk_within_a_chunk_is_body() -> None:
+    this, inner = Relayed(), chunk(b"data")
+    this.read(BEGIN + chunk(b"a"), b"%x\r\n" % len(inner), inner, b"\r\n", inner)
+    assert this.told == [b"a", inner]
+    assert this.took == [inner]
+
+
+def test_a_sink_that_takes_nothing_or_is_none_hears_of_nothing() -> None:
+    this = Relayed(takes=False)
+    this.read(BEGIN + chunk(b"a"), chunk(b"b"))
+    this.relay.sink = None
+    this.read(chunk(b"c"))
+    this.relay.sink, this.takes = this.take, True
+    this.read(chunk(b"d"))
+    assert this.told == [b"a", b"b", b"c"]
+    assert this.took == [chunk(b"d")]
+
+
+def test_while_paused_and_until_all_is_told_nothing_passes_by() -> None:
+    this = Relayed()
+    this.read(BEGIN + chunk(b"a"))
+    this.connection.pause()
+    this.read(chunk(b"b"))
+    assert (this.told, this.took) == ([b"a"], [])
+    this.connection.resume()
+    this.read(chunk(b"c"), chunk(b"d"))
+    assert this.told == [b"a", b"b", b"c"]
+    assert this.took == [chunk(b"d")]
+
+
+def test_what_passes_by_counts_as_the_rest_does() -> None:
+    this = Relayed(answer_bytes_max=100)
+    this.read(BEGIN + chunk(b"a" * 30), chunk(b"b" * 30))
+    assert not this.failed
+    this.read(chunk(b"c" * 60), chunk(b"d" * 60))
+    assert "too large" in this.failed
+    assert this.took == [chunk(b"b" * 30)]
+
+
+def test_a_body_without_chunks_has_no_relay() -> None:
+    this = Relayed()
+    this.read(b"HTTP/1.1 200 OK\r\n\r\n" + chunk(b"a"), chunk(b"b"))
+    assert this.told == [chunk(b"a"), chunk(b"b")]
+    assert not this.took
