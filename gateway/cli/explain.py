@@ -35,8 +35,11 @@ BAR_CELLS_MIN, BAR_CELLS_MAX = 10, 40
 
 
 def command(
-    origin: Annotated[str, typer.Option(help="City, region id or lat,lon.")],
-    model: Annotated[str, typer.Option(help="The model asked for.")],
+    origin: Annotated[
+        str | None,
+        typer.Option(help="City, region id or lat,lon (default: the config's origins.default)."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="The model asked for.")] = "blast-furnace",
     tenant: Annotated[str, typer.Option(help="On whose behalf.")] = "anonymous",
     admin_url: Annotated[
         str | None,
@@ -54,6 +57,7 @@ def command(
 ) -> None:
     """Which center would answer a request, what each would cost, and who is refused why."""
     settings = effective(config, fleet=fleet, models=models, sites=sites).settings
+    origin = origin or settings.origins.default
     live = None
     if not from_priors and fleet is None and not models and sites is None:
         live = _ask(admin_url or _admin_url(settings), origin, model, tenant, admin_url is not None)

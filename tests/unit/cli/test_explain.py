@@ -31,3 +31,10 @@ def test_bars_are_as_long_as_their_sums(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_narrow_terminal_has_the_figures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [line for line in told(80, monkeypatch) if "█" in line]
+
+
+def test_no_option_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    done = CliRunner().invoke(app, ["explain", "--from-priors"])
+    assert done.exit_code == 0
+    assert "blast-furnace from Shanghai by policy" in done.stdout
