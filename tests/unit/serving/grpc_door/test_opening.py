@@ -33,6 +33,15 @@ def test_a_gateway_without_the_door_imports_nothing_of_the_extra() -> None:
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
+def test_the_door_itself_needs_no_library_of_grpcs() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('grpc', 'grpc_health', 'grpc_reflection', 'h2'): sys.modules[name] = None\n"
+        "import gateway.serving.grpc_door.door"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
 async def test_with_it_there_is_a_door(make_front: Any) -> None:
     door = open_grpc_door(make_front(), asyncio.get_running_loop())
     address = await door.listen("127.0.0.1", 0)
