@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from gateway.api import Center, ConfigError
 from gateway.engine.repository import NAME, VERSION
+from gateway.serving.aliases import parted
 
 
 def check_aliases(
@@ -19,12 +20,12 @@ def check_aliases(
     """
     for alias, target in aliases.items():
         where = f"models.aliases: {alias!r} = {target!r}"
-        name, slash, version = target.partition("/")
+        name, version = parted(target)
         if NAME.fullmatch(alias) is None:
             raise ConfigError(
                 f"{where}: no name; expected letters, digits, '.', '_' and '-', 128 at most"
             )
-        if slash and VERSION.fullmatch(version) is None:
+        if version and VERSION.fullmatch(version) is None:
             raise ConfigError(f"{where}: {version!r} is no version; expected MODEL or MODEL/2")
         if alias in models:
             raise ConfigError(f"{where}: there is a model {alias!r}; expected another name")

@@ -14,6 +14,15 @@ from gateway.centers.port import ModelState
 READY = "READY"
 
 
+def parted(target: str) -> tuple[str, str]:
+    """The model and the version that an alias stands for; "" for any.
+
+    Only a number is a version: names of models elsewhere have a ``/`` in them.
+    """
+    name, _, version = target.rpartition("/")
+    return (name, version) if version.isascii() and version.isdigit() else (target, "")
+
+
 def resolved(aliases: Mapping[str, str], model: str, version: str) -> tuple[str, str]:
     """The model and version that are meant; those given, where ``model`` is no alias.
 
@@ -22,7 +31,7 @@ def resolved(aliases: Mapping[str, str], model: str, version: str) -> tuple[str,
     target = aliases.get(model)
     if target is None:
         return model, version
-    name, _, only = target.partition("/")
+    name, only = parted(target)
     if only and version and only != version:
         raise InvalidRequest(
             f"model {model!r} stands for version {only} of {name!r}, and version {version[:20]!r} "
@@ -39,7 +48,7 @@ def alias_lines(aliases: Mapping[str, str], lines: Sequence[ModelState]) -> list
     """
     found: list[ModelState] = []
     for alias, target in aliases.items():
-        name, _, only = target.partition("/")
+        name, only = parted(target)
         own = [line for line in lines if line.name == name and only in ("", line.version)]
         if own:
             best = max(own, key=lambda line: (line.state == READY, _number(line.version)))

@@ -13,6 +13,7 @@ import asyncio
 from aiohttp import web
 
 from gateway.api import NearwayError, Query
+from gateway.serving.aliases import parted
 from gateway.serving.arrival import Arrival, TextArrival
 from gateway.serving.body import Held
 from gateway.serving.boundary import INTERNAL
@@ -47,7 +48,7 @@ class AskDoor(InferDoor):
         self._times = front.settings.openai
         # A version cannot be said here, so an alias of one is no name at this door.
         aliases = front.settings.models.aliases
-        self._aliases = {alias: model for alias, model in aliases.items() if "/" not in model}
+        self._aliases = {alias: model for alias, model in aliases.items() if not parted(model)[1]}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request; every error leaves in OpenAI's shape with the request's id."""

@@ -22,6 +22,8 @@ def test_a_model_that_is_served_will_do(target: str) -> None:
 
 
 def test_what_another_machine_serves_is_believed() -> None:
+    owned = center("org/*", url="http://127.0.0.1:1")
+    check_aliases({"fast": "org/far-70b", "old": "org/far-70b/2"}, (*HERE, owned), MODELS)
     check_aliases({"fast": "far"}, (*HERE, center("f*", url="http://127.0.0.1:1")), MODELS)
 
 
@@ -31,8 +33,9 @@ def test_what_another_machine_serves_is_believed() -> None:
         ("fast", "grid-lode", "there is no such model; did you mean 'grid-load'"),
         ("fast", "nothing", "there is no such model; nearway models lists them"),
         ("fast", "rail", "no center serves that model"),
-        ("fast", "mlp/new", "'new' is no version; expected MODEL or MODEL/2"),
-        ("fast", "mlp/", "'' is no version"),
+        ("fast", "mlp/0", "'0' is no version; expected MODEL or MODEL/2"),
+        ("fast", "mlp/new", "there is no such model"),
+        ("fast", "mlp/", "there is no such model"),
         ("rail", "mlp", "there is a model 'rail'; expected another name"),
         ("a/b", "mlp", "no name; expected letters"),
         ("fast", "old", "'old' is an alias; expected the model it stands for"),
