@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from gateway.api import Center, ConfigError
-from gateway.engine.repository import NAME, VERSION
+from gateway.engine.repository import VERSION
 from gateway.serving.aliases import parted
 
 
@@ -21,10 +21,6 @@ def check_aliases(
     for alias, target in aliases.items():
         where = f"models.aliases: {alias!r} = {target!r}"
         name, version = parted(target)
-        if NAME.fullmatch(alias) is None:
-            raise ConfigError(
-                f"{where}: no name; expected letters, digits, '.', '_' and '-', 128 at most"
-            )
         if version and VERSION.fullmatch(version) is None:
             raise ConfigError(f"{where}: {version!r} is no version; expected MODEL or MODEL/2")
         if alias in models:

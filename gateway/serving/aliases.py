@@ -20,7 +20,7 @@ def parted(target: str) -> tuple[str, str]:
     Only a number is a version: names of models elsewhere have a ``/`` in them.
     """
     name, _, version = target.rpartition("/")
-    return (name, version) if version.isascii() and version.isdigit() else (target, "")
+    return (name, version) if name and version.isascii() and version.isdigit() else (target, "")
 
 
 def resolved(aliases: Mapping[str, str], model: str, version: str) -> tuple[str, str]:

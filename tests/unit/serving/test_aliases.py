@@ -11,7 +11,7 @@ from gateway.centers.port import ModelState
 from gateway.serving.aliases import alias_lines, resolved
 from gateway.serving.models import ModelDoor
 
-ALIASES = {"fast": "mlp", "old": "mlp/1", "gone": "absent", "far": "org/far-70b"}
+ALIASES = {"fast": "mlp", "old": "mlp/1", "gone": "absent", "seven": "7", "far": "org/far-70b"}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ ALIASES = {"fast": "mlp", "old": "mlp/1", "gone": "absent", "far": "org/far-70b"
         (("old", ""), ("mlp", "1")),
         (("old", "1"), ("mlp", "1")),
         (("mlp", "3"), ("mlp", "3")),
+        (("seven", ""), ("7", "")),
         (("far", "3"), ("org/far-70b", "3")),
         (("", ""), ("", "")),
     ],
