@@ -31,6 +31,7 @@ BUILD = HERE.parents[1] / "build" / "models"
 TRAININGS_AT_ONCE = 2
 PROGRESS_S = 30.0
 MISSED = 3  # exit status of a training whose model misses a target
+INTERRUPTED = 130
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -106,7 +107,11 @@ def _train_all(names: list[str], *, again: bool, keep: bool) -> int:
     if stale:
         about = schedule_minutes([known[name].minutes for name in stale], TRAININGS_AT_ONCE)
         print(f"{len(stale)} to train, about {about:.0f} min on idle cores", flush=True)
-    return 1 if sum(not made for made in _made(stale)) else 0
+    try:
+        return 1 if sum(not made for made in _made(stale)) else 0
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", flush=True)
+        return INTERRUPTED
 
 
 def schedule_minutes(minutes: Sequence[float], at_once: int) -> float:
