@@ -31,6 +31,7 @@ from gateway.runtime.residents import Residents
 from gateway.runtime.source_feed import SourceFeed
 from gateway.serving import Front
 from gateway.serving.dashboard import Feed
+from gateway.serving.deadlines import loop_timer
 from gateway.telemetry import Metrics
 from gateway.telemetry.recent import RecentMs
 from gateway.wan import DelayLine, Faults
@@ -139,6 +140,7 @@ class Generation:
             vantage_names=tuple(place.name for place in deciding.gazetteer.places),
             clock=lasting.line.now,
             call_at=lasting.line.call_at,
+            call_about=loop_timer(lasting.loop),
             control=lasting.control,
             ready=lasting.ready,
             metrics=lasting.metrics,

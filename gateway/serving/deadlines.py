@@ -3,11 +3,14 @@
 Theory of operation. Nearly every try is over long before it is due, so nothing is done when one
 ends: its entry stays and is passed over when its turn comes, or is swept out when the heap has
 doubled since it was last swept. One timer stands for the earliest entry that is still open. It
-comes at most once each ``STEP_S``, so a try is looked at up to that much late.
+comes at most once each ``STEP_S``, so a try is looked at up to that much late; and a millisecond
+more where it is the loop's own (``loop_timer``), which needs no system call where the delay line's
+needs one to be set and one to be heard.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -16,6 +19,8 @@ from typing import Protocol
 
 STEP_S = 0.001
 SWEPT_FROM = 512
+ROUNDED_S = 0.00051
+"""uvloop rounds to the next millisecond, up or down: with this added never down."""
 
 
 class Watched(Protocol):
@@ -25,6 +30,17 @@ class Watched(Protocol):
 
     def on_timer(self) -> None:
         """It is due, and open."""
+
+
+def loop_timer(
+    loop: asyncio.AbstractEventLoop,
+) -> Callable[[float, Callable[[], None]], object]:
+    """A ``call_at`` by the loop's own timers, for instants of the monotonic clock: never early."""
+
+    def call_at(due_s: float, callback: Callable[[], None]) -> object:
+        return loop.call_at(due_s + ROUNDED_S, callback)
+
+    return call_at
 
 
 class Deadlines:

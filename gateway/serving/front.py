@@ -39,8 +39,9 @@ class Front:
 
     ``ports``, ``centers`` and the router share one row order. ``find_vantage`` takes a place's
     name or ``lat,lon`` and raises InvalidRequest for a place it does not know. ``clock`` is the
-    process's monotonic clock in seconds, ``call_at`` calls back at an instant of it. ``healthy``
-    says whether a center may be asked about its models. While ``ready`` says no, inference is
+    process's monotonic clock in seconds, ``call_at`` calls back at an instant of it, ``call_about``
+    a millisecond or two later and cheaper (None: ``call_at`` does). ``healthy`` says whether a
+    center may be asked about its models. While ``ready`` says no, inference is
     refused with 503; what has entered ends normally. ``unready`` says why others had better be
     asked, empty when they need not; it is told, and refuses nobody. ``retiring``: another process
     has taken over, so every answer is its connection's last. ``whole_metrics``: the text of all
@@ -67,6 +68,7 @@ class Front:
     ready: Callable[[], bool]
     metrics: Metrics
     call_soon: Callable[[Callable[[], None]], object] = _next_turn
+    call_about: Callable[[float, Callable[[], None]], object] | None = None
     healthy: Callable[[int], bool] = _always
     version: str = __version__
     retiring: bool = False
@@ -111,7 +113,7 @@ class Front:
             self.clock,
             self.call_at,
             self.call_soon,
-            Deadlines(self.clock, self.call_at),
+            Deadlines(self.clock, self.call_about or self.call_at),
             attempts,
             self.metrics,
             self.decisions,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.serving.deadlines import STEP_S, SWEPT_FROM, Deadlines
+from gateway.serving.deadlines import STEP_S, SWEPT_FROM, Deadlines, loop_timer
 
 
 class Noted:
@@ -122,3 +126,25 @@ def test_a_timer_that_comes_a_little_early_is_set_again() -> None:
     now = 100.0105
     timers.pop()()
     assert one.looked_at == [now]
+
+
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_the_loops_own_timer_is_never_early_and_keeps_the_order(
+    make: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    loop = make()
+    called: list[tuple[float, float]] = []
+    call_at, began_s = loop_timer(loop), time.monotonic()
+
+    def told(due_s: float) -> None:
+        called.append((due_s, time.monotonic()))
+        if len(called) == 12:
+            loop.stop()
+
+    for step in (11, 0, 7, 3, 1, 5, 2, 9, 4, 10, 6, 8):  # 1.3 ms apart, not in order
+        due_s = began_s + step * 0.0013
+        call_at(due_s, lambda due_s=due_s: told(due_s))  # type: ignore[misc]
+    loop.run_forever()
+    loop.close()
+    assert all(called_s >= due_s for due_s, called_s in called)
+    assert called == sorted(called)
