@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import shutil
 import zlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.abuse.hostile_models import HOSTILE, SECRET
 from bench.abuse.target import MB, Target
 from bench.abuse.wire import (
     CLOSED,
@@ -470,6 +472,21 @@ async def at_the_admin_door(target: Target) -> Seen:
         get("/../../../../etc/passwd", f"Host: {host}"),
     ]
     return await ask_each(door, requests * target.times(5))
+
+
+@_ALL.add("400")
+async def hostile_models(target: Target) -> Seen:
+    """Models that are broken, of other operators, or reach for what is not theirs, are loaded."""
+    seen: Seen = Counter()
+    (target.models.parent / "secret").write_bytes(SECRET)
+    for _ in range(target.times(5)):
+        for name, (make, _reason) in HOSTILE.items():
+            folder = target.models / f"hostile-{name}"
+            make(target.models, folder)
+            told = await ask(target, post(b"{}", path=f"/v2/repository/models/{folder.name}/load"))
+            seen[told] += 1
+            shutil.rmtree(folder)
+    return seen
 
 
 ATTACKS = tuple(_ALL.attacks)

@@ -26,6 +26,7 @@ MODEL = "blast-furnace"
 class Target:
     """A gateway: its two doors, its process, and how many of everything an attack uses.
 
+    ``models``: its repository, into which an attacker may have got something.
     ``scale``: 1.0 is the whole attack, a small portion is enough to see that the bounds hold.
     """
 
@@ -33,6 +34,7 @@ class Target:
     admin_url: str
     pid: int
     scale: float = 1.0
+    models: Path = Path()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -104,7 +106,7 @@ def serving(
                     raise AssertionError(log.read_text())
                 time.sleep(0.05)
             said = json.loads(announce.read_text())
-            yield Target(said["url"], said["admin_url"], process.pid, scale)
+            yield Target(said["url"], said["admin_url"], process.pid, scale, models)
             assert process.poll() is None, log.read_text()[-2000:]
         finally:
             process.terminate()
