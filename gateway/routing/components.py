@@ -8,7 +8,8 @@ made: at 300 origins and 7 500 requests a second three of four requests would bu
 
 * A filter whose fields are among those of a scorer's component moves in there: fewer
   additions, not one row more.
-* ``epoch`` is compared by the router at every request; when it moves, every row is dropped.
+* ``epoch`` is compared by the router at every request; when it moves, every row is dropped that
+  is not the table's own.
 * The versions of what a component ``reads`` are compared only when ``now >= check_at``, at
   most once each ``refresh_ms`` a row.
 * A row shares memory with nothing: it is immutable once built.
@@ -148,6 +149,10 @@ class Component:
         )
         self._row_versions = tuple((rows.versions, key_of) for rows, key_of in self._row_tables)
 
+    def start_epoch(self) -> None:
+        """What a request must not miss has moved: every row is made anew."""
+        self.rows.clear()
+
     def row(self, query: Query, now: float) -> Row:
         """The row of ``query``, fresh to within the refresh time."""
         row = self.rows.get(self.key_of(query))
@@ -262,16 +267,29 @@ class Component:
 class LiveRows(Component):
     """The rows of one live scorer that varies by a key: the table's own, read where they stand.
 
-    Asked once a key and epoch; nothing is copied and no version compared. A scorer that raises
-    or returns anything but a row it reads counts as zeros, and is asked again a second later.
+    Asked once a key; nothing is copied and no version compared. A scorer that raises or returns
+    anything but a row it reads counts as zeros, and is asked again a second later. When the epoch
+    moves it is asked again where its row is not the table's any more: nothing else could it rightly
+    say, and an epoch that moves several times a second is dear with 200 vantages to ask for.
     """
 
     def __init__(self, table: Table, asked: Asked[Scorer]) -> None:
         _check_key(table, asked)
         super().__init__(table, _key(asked), (), (asked,))
+        one_row = len(self._row_tables) == len(self.key_fields) == 1
+        self._own = self._row_tables[0][0].rows if one_row else None
+
+    def start_epoch(self) -> None:
+        """Keep the rows that are the table's still, where there is but one that it can be."""
+        if self._own is None:
+            self.rows.clear()
+            return
+        own = self._own
+        for key in [key for key, row in self.rows.items() if own.get(key) is not row.total_ms]:
+            del self.rows[key]
 
     def refresh(self, query: Query, now: float) -> Row:
-        """The row of a key not seen since the epoch moved."""
+        """The row of a key that is not known."""
         self.checks += 1
         self.rebuilds += 1
         (asked,) = self.scorers

@@ -311,7 +311,7 @@ class Router:
     def _start_epoch(self) -> None:
         self._epoch = self.table.epoch
         for component in self._components:
-            component.rows.clear()
+            component.start_epoch()
         self._live.resolve()
         self._take_live()
 

@@ -167,6 +167,35 @@ def test_a_live_row_is_the_tables_own_and_needs_no_version(world, table):
     assert rows.rebuilds == 1
 
 
+def test_a_live_row_outlives_the_epoch_while_it_is_the_tables(world, table):
+    rows = live_rows(world, table)
+    row = rows.row(world.query(), 0.0)
+    rows.start_epoch()
+    assert rows.row(world.query(), 0.0) is row
+    table.row_tables["rtt_ms"].rows[0] = np.array([7.0, 9.0], np.float32)
+    rows.start_epoch()
+    assert rows.row(world.query(), 0.0).total_ms.tolist() == [7.0, 9.0]
+
+
+def test_a_live_row_that_could_not_be_had_is_asked_for_in_the_next_epoch(world, table):
+    rows = live_rows(world, table, lambda q, c: 1 / 0)
+    row = rows.row(world.query(), 0.0)
+    rows.start_epoch()
+    assert rows.row(world.query(), 0.0) is not row
+
+
+def test_a_live_scorer_with_two_rows_to_say_is_asked_in_every_epoch(world, table):
+    own = table.row_tables["rtt_ms"].row(0)
+    table.add_row_table("other_ms", "vantage", lambda _: np.array([4.0, 5.0], np.float32))
+    said = ["rtt_ms"]
+    scorer = world.Charges(lambda q, c: c[said[0]], ("vantage",), ("rtt_ms", "other_ms"), live=True)
+    rows = LiveRows(table, asked(table, "scorer", "network", scorer))
+    assert rows.row(world.query(), 0.0).total_ms is own
+    said[0] = "other_ms"
+    rows.start_epoch()
+    assert rows.row(world.query(), 0.0).total_ms.tolist() == [4.0, 5.0]
+
+
 def test_live_rows_are_bounded(world, table):
     table.row_tables["rtt_ms"].make = lambda _: np.ones(2, np.float32)
     rows = live_rows(world, table)
