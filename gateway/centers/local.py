@@ -47,8 +47,7 @@ from gateway.centers.visit import injected
 from gateway.centers.waiting import Waiting, makes_late, slots_kept
 from gateway.engine import NotYetLoaded
 from gateway.wan import DelayLine, Faults
-from gateway.wan.faults import Effect
-from gateway.wire import AnswerForm
+from gateway.wire import AnswerForm, KnownHead
 
 FOREVER_S = 1e300
 
@@ -141,7 +140,8 @@ class LocalCenter(ResidentModels):
         finally:  # a request that makes the reader fail keeps nobody else from being served
             ready_s = self.now()
             for visits in alike.values():
-                self._admit(visits, ready_s)
+                if visits:  # else all were answered from what is kept
+                    self._admit(visits, ready_s)
             self._busy = False
             left = [*unread]
             if left:
@@ -156,16 +156,18 @@ class LocalCenter(ResidentModels):
         now: float,
     ) -> None:
         """The requests that are right into ``alike``, by what they ask."""
-        effect_of = self.faults.effect
+        faulty = self.faults.any_at(self.row)
         served: ServedModel | None = None
         name = version = ""
+        before: KnownHead | None = None
+        others: list[LocalVisit]
+        form: AnswerForm
         for visit in unread:
             visit.arrived_s = now - visit.load_s
             if not visit.open:
                 continue
             attempt = visit.attempt
-            effect = effect_of(self.row, attempt.vantage)
-            if effect is not None and self._met(visit, effect):
+            if faulty and self._met_fault(visit):
                 continue
             try:
                 if served is None or attempt.model != name or attempt.version != version:
@@ -185,19 +187,20 @@ class LocalCenter(ResidentModels):
             except NearwayError as error:
                 self.fail(visit, error, now)
                 continue
-            form = asked.writer.form(request)
+            if known is None or known is not before:  # else it wants the same, the same way
+                form, before = asked.writer.form(request), known
+                others = alike.setdefault(form, [])
             visit.served, visit.known, visit.request, visit.form = asked, known, request, form
             if asked.cache is not None and visit.finds(asked.cache):
                 asked.model.used_s = now
                 continue
-            others = alike.get(form)
-            if others is None:
-                alike[form] = [visit]
-            else:
-                others.append(visit)
+            others.append(visit)
 
-    def _met(self, visit: LocalVisit, effect: Effect) -> bool:
+    def _met_fault(self, visit: LocalVisit) -> bool:
         """Does a fault keep it from being read?"""
+        effect = self.faults.effect(self.row, visit.attempt.vantage)
+        if effect is None:
+            return False
         if effect.black_hole:
             return True
         error = injected(effect, self.center.id, self.random)

@@ -296,13 +296,13 @@ class Run:
         first.served.model.under_way -= count
         meter.answered(now, first.found, (now - first.arrived_s - first.load_s) * 1e3, count)
         report: Report | None = None
-        came_s = 0.0
+        came_s, send = 0.0, center.out.append
         for visit, (payload, head_bytes) in leaving:
             if report is None or visit.arrived_s != came_s:
                 came_s = visit.arrived_s
                 report = center.report(visit, self._begun_s, now)
             kind = "application/json" if head_bytes is None else "application/octet-stream"
-            center.out.append((visit, Whole(200, kind, head_bytes, payload, report, None)))
+            send((visit, Whole(200, kind, head_bytes, payload, report, None)))
         if first.served.cache is not None:
             for visit, _ in leaving:
                 visit.let_go(visit.kept)

@@ -107,6 +107,10 @@ class Faults:
             if fault.center in rows:
                 self.set(rows[fault.center], fault.kind, fault.value, fault.vantage)
 
+    def any_at(self, center: int) -> bool:
+        """Whether there is something to look for at ``center``, for some vantage."""
+        return center in self._effects
+
     def effect(self, center: int, vantage: int) -> Effect | None:
         """What a request from ``vantage`` meets at ``center``; None: nothing is wrong."""
         effects = self._effects.get(center)

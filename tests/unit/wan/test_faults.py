@@ -109,3 +109,12 @@ def test_faults_are_bounded(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> 
     faults.set(2, "down", 0, None)
     faults.set(3, "down", 1, None)
     assert len(faults.active()) == 3
+
+
+def test_a_center_without_faults_need_not_be_looked_at() -> None:
+    faults = Faults()
+    faults.set(2, "slow", 3.0, 7)
+    assert faults.any_at(2)
+    assert not faults.any_at(1)
+    faults.clear(2)
+    assert not faults.any_at(2)
