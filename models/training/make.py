@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -107,6 +108,7 @@ def _train_all(names: list[str], *, again: bool, keep: bool) -> int:
     if stale:
         about = schedule_minutes([known[name].minutes for name in stale], TRAININGS_AT_ONCE)
         print(f"{len(stale)} to train, about {about:.0f} min on idle cores", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the trainings would go on alone
     try:
         return 1 if sum(not made for made in _made(stale)) else 0
     except KeyboardInterrupt:
