@@ -142,13 +142,19 @@ def test_an_alias_is_answered_as_its_model(gateway: Any, alias: str) -> None:
         assert json.load(told)["name"] == "positive"
 
 
-def test_an_alias_of_nothing_leaves_the_config_in_force(gateway: Any, models: Path) -> None:
+def test_a_reload_takes_aliases_over_and_refuses_one_of_nothing(gateway: Any, models: Path) -> None:
     config = models.parent / "nearway.toml"
     before = config.read_text()
     config.write_text(before.replace('"size" = "positive"', '"size" = "positron"'))
     with pytest.raises(urllib.error.HTTPError) as refused:
         gateway.admin("POST", "/reload", {})
     assert "did you mean 'positive'?" in refused.value.read().decode()
-    config.write_text(before)
     answer, _ = gateway.infer("size", body(-1, 2, -3), "Shanghai")
     assert data(answer) == [1, 2, 3]
+    config.write_text(before.replace('"size" = "positive"', '"size" = "negative"'))
+    gateway.admin("POST", "/reload", {})
+    answer, _ = gateway.infer("size", body(1, 2, 3), "Shanghai")
+    with urllib.request.urlopen(f"{gateway.url}/v2/models/size", timeout=10) as told:
+        assert json.load(told)["name"] == answer["model_name"] == "negative"
+    config.write_text(before)
+    gateway.admin("POST", "/reload", {})
