@@ -36,6 +36,7 @@ WIN_SHARE_MIN = 0.1
 STRETCH_MAX = 8.0
 STRETCH_UP = 1.02
 STRETCH_DOWN = 0.98
+FIRST_LOOK_UP = 1.01
 
 OUTRUN = "outrun"
 """The reason in the outcome of an attempt called back because another was faster."""
@@ -60,6 +61,8 @@ class Hedging:
 
     ``share``: copies for each request, 0 for none at all; ``quantile``: of the attempt's
     predicted time, for the early look; 0 where there are no copies. ``late``: for the late one.
+    ``first_look``: of what is predicted, no early look is due sooner; it follows a lesser one at
+    once and creeps up to greater ones.
     """
 
     __slots__ = (
@@ -67,6 +70,7 @@ class Hedging:
         "_judged",
         "_paid_for",
         "_won",
+        "first_look",
         "kept",
         "late",
         "quantile",
@@ -80,6 +84,7 @@ class Hedging:
         self.quantile = quantile if share > 0.0 else 0.0
         self.kept = 0.0
         self.stretch = 1.0
+        self.first_look = 1.0
         self._paid_for = min(max(quantile, 1.0 - 0.5 * share), LAST_QUANTILE)
         self.late = self._paid_for
         self._earned_for = begun
@@ -93,6 +98,15 @@ class Hedging:
         """
         early_ms *= self.stretch
         return early_ms if early_ms < late_ms else late_ms
+
+    def looked(self, delay_ms: float, predicted_ms: float) -> None:
+        """An attempt predicted to take ``predicted_ms`` had its early look due at ``delay_ms``."""
+        if predicted_ms <= 0.0:
+            return
+        first_look = self.first_look * FIRST_LOOK_UP
+        if delay_ms < first_look * predicted_ms:
+            first_look = max(delay_ms / predicted_ms, 1.0)
+        self.first_look = first_look
 
     def take(self, requests: int, *, late: bool) -> bool:
         """A copy is sent, or (False) nobody has paid for it. ``requests`` so far, in all."""

@@ -134,7 +134,8 @@ class Attempting(ABC):
         if look_s + this.decision.runner_up_ms * 1e-3 >= self._arrival.deadline_s:
             look_s = self._due_s(this)
         if this.hedge_at:
-            hedge_s = this.started_s + this.decision.predicted_ms * 1e-3
+            first_ms = this.decision.predicted_ms * self._with.hedging.first_look
+            hedge_s = this.started_s + first_ms * 1e-3
             if hedge_s < look_s:
                 return hedge_s
         return look_s
@@ -209,6 +210,7 @@ class Attempting(ABC):
         delay_ms = late_ms = quantile_ms(this.decision, hedging.late)
         if quantile < hedging.late:
             delay_ms = hedging.delay_ms(quantile_ms(this.decision, quantile), late_ms)
+            hedging.looked(delay_ms, this.decision.predicted_ms)
         late = delay_ms >= late_ms
         hedge_s = this.started_s + delay_ms * 1e-3
         heard = this.heard_s != this.started_s

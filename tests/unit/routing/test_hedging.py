@@ -115,3 +115,28 @@ def test_copies_that_win_change_nothing() -> None:
 
 def test_no_share_no_look() -> None:
     assert Hedging(0.0, 0.95).quantile == 0.0
+
+
+def test_the_first_look_creeps_up_to_what_early_looks_are_due_at_and_falls_at_once() -> None:
+    hedging = Hedging(0.02, 0.95)
+    assert hedging.first_look == 1.0
+    looks = 0
+    while hedging.first_look < 1.9:
+        before = hedging.first_look
+        hedging.looked(20.0, 10.0)
+        assert before < hedging.first_look <= 2.0
+        looks += 1
+    assert looks < 100
+    for _ in range(100):
+        hedging.looked(20.0, 10.0)
+    assert hedging.first_look == pytest.approx(2.0)
+    hedging.looked(13.0, 10.0)
+    assert hedging.first_look == pytest.approx(1.3)
+    hedging.looked(5.0, 10.0)
+    assert hedging.first_look == 1.0
+
+
+def test_a_prediction_of_nothing_is_no_multiple_of_anything() -> None:
+    hedging = Hedging(0.02, 0.95)
+    hedging.looked(0.0, 0.0)
+    assert hedging.first_look == 1.0
