@@ -45,6 +45,7 @@ from gateway.config import Settings
 from gateway.config.changes import Changes, center_changes, settings_changes, with_kept
 from gateway.config.file_signature import Signature, signature_of
 from gateway.engine.repository import model_folders
+from gateway.runtime.alias_check import check_aliases
 from gateway.runtime.child_process import ChildLost
 from gateway.runtime.deciding import build_deciding, model_roots
 from gateway.runtime.file_watch import FileWatch, watched_paths
@@ -158,6 +159,8 @@ class Supervisor:
             self._grpc = PublicSockets(server.host, server.grpc_port, 1, "server.grpc_port")
         self.workforce = self._workforce(self.settings, self._sockets)
         self._models = await asyncio.to_thread(_models_on_disk, self.settings)
+        if self.settings.models.aliases:  # workers believe them: all centers are elsewhere for them
+            await asyncio.to_thread(_check, self.settings, tuple(self._models))
         admin_url = await self._open_door()
         try:
             await self.workforce.start()
@@ -194,8 +197,8 @@ class Supervisor:
         differs = settings_changes(was, read)
         fixed = {key: pair for key, pair in differs.items() if key in FIXED}
         settings = with_kept(was, read, fixed)
-        await asyncio.to_thread(build_deciding, settings, plugin_clock())
         models = await asyncio.to_thread(_models_on_disk, settings)
+        await asyncio.to_thread(_check, settings, tuple(models))
         self._sockets.grow(settings.server.workers)
         before, force = self.workforce, self._workforce(settings, self._sockets)
         force.carry_over(before)
@@ -275,6 +278,12 @@ class Supervisor:
 def _with_grpc_port(settings: Settings, port: int) -> Settings:
     """Workers listen there by themselves, each on a socket of its own."""
     return replace(settings, server=replace(settings.server, grpc_port=port))
+
+
+def _check(settings: Settings, models: tuple[str, ...]) -> None:
+    """Whether workers could be made of it. Raises NearwayError."""
+    deciding = build_deciding(settings, plugin_clock())
+    check_aliases(settings.models.aliases, deciding.centers, models)
 
 
 def _models_on_disk(settings: Settings) -> dict[str, Signature]:

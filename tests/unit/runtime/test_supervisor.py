@@ -2,24 +2,32 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.api import ConfigError
-from gateway.config import Settings
-from gateway.config.settings import FleetChoice, Server
+from gateway.config import Settings, load_settings
+from gateway.config.settings import FleetChoice, Models, Server
 from gateway.runtime.supervisor import Supervisor
 
+SERVER = Server(port=0, admin_port=0, workers=2)
+SETTINGS = msgspec.structs.replace(load_settings(None, {}).settings, server=SERVER)
+NO_FLEET = msgspec.structs.replace(SETTINGS, fleet=FleetChoice(file="nowhere.toml"))
+NO_MODEL = msgspec.structs.replace(SETTINGS, models=Models(aliases={"fast": "nowhere"}))
 
-async def test_a_wrong_fleet_leaves_neither_folder_nor_port(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [(NO_FLEET, r"nowhere\.toml"), (NO_MODEL, "'nowhere': there is no such model")],
+    ids=["fleet", "alias"],
+)
+async def test_a_wrong_config_leaves_neither_folder_nor_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings, what: str
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    settings = Settings(
-        server=Server(port=0, admin_port=0, workers=2), fleet=FleetChoice(file="nowhere.toml")
-    )
     supervisor = Supervisor(lambda: settings)
     assert len(list(tmp_path.iterdir())) == 1
-    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+    with pytest.raises(ConfigError, match=what):
         await supervisor.start()
     await supervisor.close()
     assert list(tmp_path.iterdir()) == []
