@@ -8,6 +8,8 @@ Theory of operation. A visit walks one way:
 * A stream is ``Head`` and ``Chunk`` with its first token, so an error before it is an answer of its
   own; the last chunk is followed by ``Answered``. Any other answer is one ``Whole``.
 * ``cancel`` marks the sequences; they leave the batch before its next run.
+* Where there is no way back, whoever answers may take chunks by the relay's sink; the last one,
+  with the marks of the end, comes as an event.
 * While paused, bytes are kept. There are never more than the context's tokens make.
 * The report's queue is the time until the first token but for the reading of the prompt: waiting
   for a row, and for the runs of others in between. All else is its service.
@@ -37,7 +39,7 @@ from gateway.centers.language.places import Places, TextPlace, check_room
 from gateway.centers.language.ways import Way
 from gateway.centers.load_meter import LoadMeter
 from gateway.centers.local_visit import not_loaded
-from gateway.centers.port import Answered, Attempt, Chunk, Failed, Head, OnEvent, Sent, Whole
+from gateway.centers.port import Answered, Attempt, Chunk, Failed, Head, OnEvent, Relay, Sent, Whole
 from gateway.centers.served_model import ServedModel
 from gateway.centers.visit import injected
 from gateway.engine import NotYetLoaded
@@ -99,6 +101,7 @@ class TextVisit:
         self._streams = False
         self._paused = False
         self._kept: list[Callable[[], None]] = []
+        self._relay = Relay() if way.at_once else None
         way.out(self._arrive)
 
     # ---- in -------------------------------------------------------------------------------
@@ -207,17 +210,24 @@ class TextVisit:
                 whole = Whole(200, JSON, None, payload, report, self._way.drawn_ms)
                 self._back(lambda: self._on_event(whole))
             return
-        if payload:
+        if payload and (over or not self._relayed(payload)):
             self._back(self._chunk(payload))
         if report is not None:
             end = Answered(report, self._way.drawn_ms)
             self._back(lambda: self._on_event(end))
 
+    def _relayed(self, payload: bytes) -> bool:
+        """The short way, past ten calls a token: one thread runs at a time, and the model waits."""
+        relay = self._relay
+        if relay is None or relay.sink is None or self._paused:
+            return False
+        return relay.sink(b"%x\r\n%b\r\n" % (len(payload), payload))
+
     def _chunk(self, payload: bytes) -> Callable[[], None]:
         def deliver() -> None:
             if not self._began:
                 self._began = True
-                self._on_event(Head(200, EVENTS, None))
+                self._on_event(Head(200, EVENTS, None, self._relay))
                 if not self._open:
                     return
             self._on_event(Chunk(payload))

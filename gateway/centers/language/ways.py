@@ -13,9 +13,12 @@ from gateway.wan import DelayLine
 
 
 class Way(Protocol):
-    """``drawn_ms``: the round trip, None where there is no network."""
+    """``drawn_ms``: the round trip, None where there is no network, and nothing waits on the way
+    back (``at_once``).
+    """
 
     drawn_ms: float | None
+    at_once: bool
 
     def out(self, arrive: Callable[[], None]) -> None:
         """Call ``arrive`` when the request is there."""
@@ -27,10 +30,11 @@ class Way(Protocol):
 class EmulatedWay:
     """Through the delay line."""
 
-    __slots__ = ("_due_s", "_line", "_one_way_s", "drawn_ms")
+    __slots__ = ("_due_s", "_line", "_one_way_s", "at_once", "drawn_ms")
 
     def __init__(self, line: DelayLine, drawn_ms: float) -> None:
         self.drawn_ms: float | None = drawn_ms
+        self.at_once = False
         self._line = line
         self._one_way_s = drawn_ms * 5e-4
         self._due_s = 0.0
@@ -54,10 +58,11 @@ class EmulatedWay:
 class NoWay:
     """The request is there in the next thing the loop calls; an answer at once."""
 
-    __slots__ = ("_call_soon", "drawn_ms")
+    __slots__ = ("_call_soon", "at_once", "drawn_ms")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self.drawn_ms: float | None = None
+        self.at_once = True
         self._call_soon = call_soon
 
     def out(self, arrive: Callable[[], None]) -> None:

@@ -143,6 +143,46 @@ def test_a_stream_is_a_chunk_a_token_and_begins_with_the_first(home: Home) -> No
     assert home.idle()
 
 
+@pytest.mark.parametrize("paused", [False, True])
+def test_chunks_go_to_the_sink_of_who_has_one_and_the_end_is_an_event(
+    home: Home, paused: bool
+) -> None:
+    visit = home.start(stream=True)
+    home.hand.step()
+    took: list[bytes] = []
+
+    def take(framed: bytes) -> bool:
+        if len(took) < 3:  # then it is behind
+            took.append(framed)
+            return True
+        return False
+
+    home.events[1].relay.sink = take
+    heard = len(home.events)
+    home.hand.step()
+    assert len(home.events) == heard
+    if paused:
+        visit.pause()
+    home.hand.all()
+    if paused:
+        visit.resume()
+    assert len(took) == (1 if paused else 3)
+    parts = [framed.partition(b"\r\n") for framed in took]
+    assert all(rest == rest[: int(size, 16)] + b"\r\n" for size, _, rest in parts)
+    sunk = [Chunk(rest[:-2]) for _, _, rest in parts]
+    assert content([*home.events[:heard], *sunk, *home.events[heard:]]) == ANSWER
+    assert home.kinds()[-1] is Answered
+    assert home.idle()
+
+
+def test_over_a_network_there_is_no_short_way(chat_model: Any) -> None:
+    home = Home(chat_model, network_ms=8.0)
+    home.start(stream=True)
+    home.hand.all()
+    home.line.run(home.line.now() + 0.0041)
+    assert home.events[1].relay is None
+
+
 def test_over_a_network_every_part_comes_later_and_in_order(chat_model: Any) -> None:
     home = Home(chat_model, network_ms=8.0)
     home.start(stream=True)
