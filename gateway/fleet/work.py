@@ -103,7 +103,7 @@ class Work:
         wait = own * (count + 1 - slots) / (slots * count) if count >= slots else 0.0
         if wait > self._peak[center]:
             self._peak[center] = wait
-        if self._others.any:
+        if self._foreign_n[center]:
             wait = self._wait_ms(center)
         self._queue[center] = wait + tie
         if tie > self._tie_limit:
@@ -122,7 +122,7 @@ class Work:
         self._own[center] = own
         self._in_flight[center] = count
         self._work[center] = own
-        if self._others.any:
+        if self._foreign_n[center]:
             wait = self._wait_ms(center)
         else:
             slots = self._slots[center]
@@ -146,9 +146,12 @@ class Work:
             waited = report.queue_ms - 1.25 * self._peak[center] - 0.25
             work = waited * self._slots[center] if 0.0 < waited < WORK_MS_MAX else 0.0
             requests = work / max(self._mean_ms.item(center), REQUESTS_MIN)
-        if requests > 0.0 or self._others.any:
-            self._others.seen(center, requests, work, now)
+        others = self._others
+        if requests > 0.0 or others.any_at(center):
+            others.seen(center, requests, work, now)
             self._write_queue(center)
+        elif others.any:
+            others.heard(center, now)
 
     def linger(self, center: int, rest_ms: float) -> None:
         """Keep ``rest_ms`` of a refunded charge as foreign: a fast error earns nothing."""
@@ -287,6 +290,14 @@ class _Others:
         believed[center] += gain * (work_ms - believed[center])
         usual[center] += share * (work_ms - usual[center])
         self.any = True
+
+    def any_at(self, center: int) -> bool:
+        """Is there anything there that a report of nothing would change?"""
+        return self.any and bool(self._believed_requests[center] or self._usual_count[center])
+
+    def heard(self, center: int, now: float) -> None:
+        """A report of nothing where nothing is believed: what ``seen`` would make of it."""
+        self._heard[center] = now
 
     def add(self, center: int, work_ms: float, requests: int = 1) -> None:
         """So many requests more, for as long as such things last."""

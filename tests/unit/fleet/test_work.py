@@ -235,3 +235,31 @@ def test_reports_that_make_no_sense_leave_the_queue_finite_and_not_negative(bad:
         work.reported(0, report, 0.1)
         work.fade(0.001)
         assert 0.0 <= queue(table) < 1e6
+
+
+def test_what_is_passed_over_where_nobody_else_is_changes_nothing() -> None:
+    """Short ways for centers without foreign work, held against the long ones."""
+    (table, short), (reference, long) = work_of(slots=2), work_of(slots=2)
+    long._others.any_at = lambda center: long._others.any  # type: ignore[method-assign]
+    random, now, charged = Random(3), 0.0, [0, 0, 0, 0]
+    for step in range(4000):
+        now += random.random() * 0.004
+        center, kind = random.randrange(4), random.random()
+        in_flight = random.randrange(6) if center == 0 and step > 200 else 0
+        report = Report(0.0, 1.0, work_ms=3.0 * in_flight, in_flight=in_flight, slots=2)
+        refunds = kind < 0.7 and charged[center] > 0
+        charged[center] += (kind < 0.4) - (kind >= 0.4 and refunds)
+        for work in (short, long):
+            if kind < 0.4:
+                work.charge(center, 1.5)
+            elif refunds:
+                work.refund(center, 1.5)
+            elif kind < 0.95:
+                work.reported(center, report, now)
+            else:
+                work.fade(0.002)
+                work.settle(np.ones(4), 0.1, now)
+            tie = work._tie[center]
+            assert work._queue[center] == pytest.approx(work._wait_ms(center) + tie, rel=1e-6)
+        assert table.columns["queue_ms"].tolist() == reference.columns["queue_ms"].tolist()
+        assert short._others._heard_array.tolist() == long._others._heard_array.tolist()
