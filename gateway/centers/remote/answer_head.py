@@ -109,7 +109,7 @@ class KnownHeads:
                 told = parts[at + 1].decode("latin-1").strip()
                 timing = f"{timing}, {told}" if timing else told
             elif name == _DRAWN:
-                drawn = drawn or parts[at + 1].decode("latin-1")
+                drawn = drawn or parts[at + 1].decode("latin-1").strip()
         return AnswerHead(
             head.status,
             head.content_type,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.centers.remote.answer_head import (
@@ -162,6 +162,7 @@ VALUES = st.text(st.characters(codec="latin-1", exclude_categories=("Cc",)), max
 
 
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=6))
+@example([("X-Nearway-Drawn-Ms", ""), ("X-Nearway-Drawn-Ms", "0")])
 def test_the_short_way_reads_what_the_long_way_reads(pairs: list[tuple[str, str]]) -> None:
     lines = [("Content-Length", "2"), *pairs]
     raw = "HTTP/1.1 200 OK\r\n" + "".join(f"{n}: {v}\r\n" for n, v in lines) + "\r\n"
