@@ -12,7 +12,7 @@ from gateway.measure.samples import F64, Samples
 
 HIGH_SHARE, CALM_SHARE, OVERLOAD = 0.2, 0.5, 3.0
 POLITE_SHARE = 0.25
-AFTER_S = 10.0
+AFTER_S = 20.0
 BACK_WITHIN_S = 2.0
 GOODPUT_MIN, HIGH_RATIO_MAX, SHED_MS_MAX, NORMAL_RATIO_MAX = 0.9, 1.5, 2.0, 1.2
 POLITE_MIN = 0.95
@@ -154,6 +154,11 @@ def _at_least(name: str, found: float, bound: float) -> Floor:
 
 def _at_most(name: str, found: float, bound: float) -> Floor:
     return Floor(name, found, f"at most {bound:g}", found <= bound)
+
+
+def is_too_busy(episode: Episode) -> bool:
+    """A server that does nothing needs longer for it than a refusal may: nothing can be judged."""
+    return episode.bare is not None and bare_p99_ms(episode) > SHED_MS_MAX
 
 
 def _bare(episode: Episode) -> str:

@@ -4,7 +4,8 @@
 
 Real gateway process, emulated centers whose slots fill long before the cores do. Two episodes:
 classes (a few requests of priority 1 beside a flood of the default class) and tenants (a polite
-one beside one that floods). Ends with 1 when a floor is missed. See README.md.
+one beside one that floods). Ends with 1 when a floor is missed, with 2 when one was missed on a
+machine too busy to tell. See README.md.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bench.overload.judging import (
     Floor,
     class_floors,
     class_streams,
+    is_too_busy,
     rows_of,
     tables,
     tenant_floors,
@@ -42,7 +44,7 @@ EPISODES: tuple[
 
 
 def main() -> None:
-    """Measure, print, and end with 1 when a floor is missed."""
+    """Measure, print, and end with 1 when a floor is missed, with 2 when that says nothing."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seconds", type=float, default=60.0)
     options.add_argument("--calm", type=float, default=20.0)
@@ -51,7 +53,7 @@ def main() -> None:
     options.add_argument("--json", type=Path)
     asked = options.parse_args()
     phases_s = (asked.calm, asked.seconds, BACK_WITHIN_S + AFTER_S)
-    rows, floors = {}, []
+    rows, floors, busy = {}, [], False
     for title, streams_of, floors_of in EPISODES:
         streams = streams_of(CAPACITY_PER_S)
         if asked.virtual:
@@ -62,10 +64,15 @@ def main() -> None:
         print(tables(title, episode, found), flush=True)
         rows[title] = [asdict(row) for row in rows_of(episode)]
         floors += [asdict(floor) for floor in found]
+        busy = busy or is_too_busy(episode)
     if asked.json is not None:
         text = json.dumps({"rows": rows, "floors": floors}, indent=1)
         asked.json.write_text(text.replace("NaN", "null"))
-    sys.exit(0 if all(floor["holds"] for floor in floors) else 1)
+    if all(floor["holds"] for floor in floors):
+        sys.exit(0)
+    if busy:
+        print("Cannot tell: the machine was busy, a bare server needed more than 2 ms at p99.")
+    sys.exit(2 if busy else 1)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import pytest
 
 from bench.overload.judging import (
     GOODPUT_MIN,
+    SHED_MS_MAX,
     class_floors,
     class_streams,
+    is_too_busy,
     rows_of,
     tables,
     tenant_floors,
@@ -50,8 +52,11 @@ def test_refusals_are_judged_beyond_what_a_bare_server_takes(classes: Episode) -
     }
     for bare_ms, holds in ((4.0, True), (2.0, False)):
         heard = replace(bare, client_total_ms=np.full(len(bare), bare_ms))
-        floor = class_floors(replace(classes, samples=slow, bare=heard))[-1]
+        episode = replace(classes, samples=slow, bare=heard)
+        floor = class_floors(episode)[-1]
         assert (floor.found, floor.holds) == (5.0 - bare_ms, holds)
+        assert is_too_busy(episode) is (bare_ms > SHED_MS_MAX)
+    assert not is_too_busy(classes)
 
 
 def test_the_higher_class_loses_nobody_and_the_lower_gets_what_is_left(classes: Episode) -> None:
