@@ -18,8 +18,12 @@ AROUND_S = 25e-6
 """What a run costs around the model: about 10 us on the loop, 43 to 106 us on a thread."""
 GAIN_MIN = 1.5
 """Below it, joining and parting cost what the batch saves."""
-GAIN_SHARE = 0.9
-"""The smallest size with this share of the best gain is enough: larger ones only take longer."""
+GAIN_SHARE = 0.95
+"""The smallest size with this share of the best gain is enough: larger ones only take longer. For a
+perceptron of 6.5 MB that means 16 instead of 8 at a share of 0.9: what is around a run costs twice
+as much behind weights that have emptied the caches. Measured on a busy machine, 16 brought a
+saturated center 4 % more.
+"""
 
 
 @dataclass(frozen=True, slots=True)
