@@ -31,7 +31,7 @@ def are_whole_chunks(data: bytes) -> bool:
     begin = 0
     while begin < len(data):
         at = data.find(CRLF, begin)
-        size = SIZES.get(data[begin:at], 0)
+        size = SIZES.get(data[begin:at], 0) if at > begin else 0
         begin = at + 4 + size
         if not size or data[begin - 2 : begin] != CRLF:
             return False

@@ -52,6 +52,9 @@ def test_one_chunk_is_known_by_its_length_and_its_size_line(size: int, form: byt
         b"3\r\nabc",
         b"-1\r\n\r\n",
         b"5\r\nab\r\n\r\n",
+        b"1\r\na\r\n3?",  # a size whose line does not end, as long as what stands before
+        b"1\r\na\r\n3\r",
+        b"\r\n",
         chunk(b"x" * (SIZE_MAX + 1)),
     ],
 )
