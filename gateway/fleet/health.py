@@ -229,6 +229,11 @@ class Health:
         """int32[N]: 1 where a center may be chosen, in row order. A view, not to be written."""
         return self._serving
 
+    @property
+    def panic(self) -> bool:
+        """So few are in service that only refusals count."""
+        return self._panic
+
     def unwell(self) -> list[int]:
         """The centers that are not simply ok: in another stage, or draining."""
         if self._whole == len(self.conditions):

@@ -5,8 +5,8 @@ it every ending that can change a condition and goes by the published columns. W
 and the others cannot know yet it adds alone, as a *local ejection*: a center that refused it,
 and a returning center it has just sent a request to, are out of this worker's choice until
 what was told has been heard; the published health then includes it. So a returning center
-gets at most one request a worker and round. Should nobody listen, a local ejection ends after
-``LOCAL_S_MAX``.
+gets at most one request a worker and round; not in a panic, when it may be all there is. Should
+nobody listen, a local ejection ends after ``LOCAL_S_MAX``.
 
 It stands in for ``Health`` in ``Fleet``. Answers are told of troubled centers only.
 """
@@ -39,6 +39,7 @@ class SharedHealth:
         self._error_rate = shared["error_rate"]
         self._shared_troubled = shared["troubled"]
         self._shared_trial = shared["on_trial"]
+        self._panic = shared["panic"]
         self._probe_asked = shared["probe_asked"]
         self._probes_answered = self._probe_asked.copy()
         self._prober = shared["prober"]
@@ -62,7 +63,7 @@ class SharedHealth:
     def erred(self, center: int, reason: str, now: float) -> bool:
         """An error that is the center's own; one that refused is out for this worker."""
         told = self._trouble(What.ERRED, center, reason)
-        if reason in REFUSED or center in self.on_trial:
+        if reason in REFUSED or (center in self.on_trial and not self._panic[0]):
             return self._put_out(center, told, now)
         return False
 
@@ -89,7 +90,8 @@ class SharedHealth:
 
     def charged(self, center: int) -> bool:
         """A request of this worker goes to a center that is ``on_trial``."""
-        return self._put_out(center, self._teller.tell(What.CHARGED, center), self._now)
+        told = self._teller.tell(What.CHARGED, center)
+        return False if self._panic[0] else self._put_out(center, told, self._now)
 
     def probed(self, center: int, now: float, *, alive: bool) -> bool:  # noqa: ARG002 - as Health's
         """The answer of a probe this worker was asked to send."""

@@ -187,6 +187,7 @@ class Merger:
             "troubled": troubled,
             "on_trial": on_trial,
             "error_rate": rates,
+            "panic": np.array([health.panic], dtype=np.int32),
         }
         moved = [name for name, new in columns.items() if not np.array_equal(shared[name], new)]
         for name in moved:

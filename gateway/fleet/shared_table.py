@@ -25,6 +25,7 @@ Worker blocks, a row a seat (W), a column a center (N), a vantage (V) or a model
 Published by the merging process alone:
 
     healthy troubled on_trial error_rate    i4[N], i4[N], i4[N], f4[N]
+    panic                       i4[1]           1: only refusals take a center out
     probe_asked                 int64[N]        counts probes that are wanted of a center
     prober health_version heard     int64[1], [1], [W]
     rtt_merged rtt_known        f4[V, N], f4[V, N]
@@ -91,6 +92,7 @@ class TableSize:
             "troubled": ("i4", (n,)),
             "on_trial": ("i4", (n,)),
             "error_rate": ("f4", (n,)),
+            "panic": ("i4", (1,)),
             "probe_asked": ("i8", (n,)),
             "prober": ("i8", (1,)),
             "health_version": ("i8", (1,)),

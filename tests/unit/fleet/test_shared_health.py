@@ -172,3 +172,23 @@ def test_events_are_told_as_what_they_are() -> None:
         (What.ANSWERED, 3),
         (What.PROBED_DEAD, 4),
     ]
+
+
+def test_in_a_panic_nobody_on_trial_is_put_out_here() -> None:
+    """Else a fleet that fell silent as a whole would refuse requests on its way back."""
+    two = Two()
+    for center in range(N):
+        for _ in range(3):
+            two.mine.silent(center, 1.0, 1.0)
+    two.round(1.01)
+    assert two.mine.in_service().all()
+    for center in range(N):
+        two.mine.probed(center, 1.1, alive=True)
+    two.round(1.11)
+    assert two.mine.on_trial == set(range(N))
+    for center in range(N):
+        assert not two.mine.charged(center)
+        assert not two.mine.erred(center, "center_failed", 1.12)
+    assert two.mine.in_service().all()
+    assert two.mine.erred(0, "center_down", 1.13)
+    assert two.mine.in_service().tolist() == [0] + [1] * (N - 1)
