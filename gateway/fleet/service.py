@@ -70,6 +70,9 @@ class Service:
         self.slow: dict[int, Revisit] = {}
         self._settled_at = -inf
         self.offers: set[int] = set()
+        self._written = 0  # how often a row was
+        self._mean: Array = np.zeros(len(table))
+        self._mean_of = (0, -1)  # answers and writings it was made of
 
     # ---- models ---------------------------------------------------------------------------
 
@@ -94,6 +97,7 @@ class Service:
     def remove_model(self, name: str) -> None:
         """Forget the model; what its answers said of centers stays."""
         self._models.pop(name, None)
+        self._written += 1
         self.published.pop(name, None)
         self._rows.rows.pop(name, None)
         self._spreads.rows.pop(name, None)
@@ -103,6 +107,7 @@ class Service:
         times = self._models.get(name)
         if times is not None:
             times.set_cold(centers, cold_ms)
+            self._written += 1
             self.published[name] = times.published
             self._table.touch_row("service_ms", name)
 
@@ -215,6 +220,8 @@ class Service:
         self._settled_at = now
         self._settle_models()
         self._settle_paces(elapsed_s)
+        if not self.slow and not self._shown.any():
+            return  # no center differs from any other
         usual = self._usual()
         for center in self._slower_than(usual):
             if center not in self.slow:
@@ -226,13 +233,20 @@ class Service:
                 self._show(center, usual)
 
     def mean_ms(self) -> Array:
-        """float64[N]: mean service time by center, models weighted by their answers."""
-        if not self._models:
-            return np.zeros(len(self._table))
-        weights = [times.answers + 1e-3 for times in self._models.values()]
-        rows = [times.execution_ms for times in self._models.values()]
-        mean: Array = np.average(np.stack(rows).astype(np.float64), axis=0, weights=weights)
-        return mean
+        """float64[N]: mean service time by center, models weighted by their answers. Not to be
+        written.
+        """
+        known = (sum(times.answers for times in self._models.values()), self._written)
+        if known == self._mean_of:
+            return self._mean
+        self._mean_of = known
+        mean, answers = np.zeros(len(self._table)), 0.0
+        for times in self._models.values():
+            weight = times.answers + 1e-3
+            mean += np.multiply(times.execution_ms, weight, dtype=np.float64)
+            answers += weight
+        self._mean = mean / answers if answers else mean
+        return self._mean
 
     def slow_since(self, center: int) -> str:
         """Why this center is avoided, for a person; empty when it is not."""
@@ -364,6 +378,7 @@ class Service:
     def _show(self, center: int, log_factor: float) -> None:
         """Write one center's factor into every row."""
         factor = exp(log_factor)
+        self._written += 1
         self._shown[center] = log_factor
         self._speed[center] = factor * float(self._factors[center])
         self._table.touch("speed")
@@ -374,4 +389,5 @@ class Service:
     def _rewrite(self, name: str, times: ModelTimes) -> None:
         """Write one model's factor into its row."""
         times.write_all(np.exp(self._shown))
+        self._written += 1
         self._table.touch_row("service_ms", name)
