@@ -21,10 +21,11 @@ import msgspec
 import uvloop
 
 from bench.chaos.hedging import HedgingResult, hedging_section, hedging_words, measure_hedging
+from bench.chaos.rounds import Judged, enough, judged
+from bench.chaos.rounds import words as rounds_words
 from bench.chaos.scene import MODEL, NEAR, ORIGIN, OTHER_MODEL, RATE, REGIONS, Scene, scene
 from gateway.api import ConfigError
 from gateway.measure.chaos.episode import Episode, Load, play
-from gateway.measure.chaos.floors import floors_of
 from gateway.measure.chaos.plan import ChaosPlan, load_plan
 from gateway.measure.chaos.report import COLUMNS, cells, curve, markdown, section
 from gateway.measure.chaos.stage import Stage, stage_plan
@@ -63,6 +64,7 @@ class Found:
     """All that came of a run."""
 
     episodes: list[Episode] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
     curves: list[Svg] = field(default_factory=list)
     hedging: HedgingResult | None = None
     not_run: list[str] = field(default_factory=list)
@@ -116,11 +118,15 @@ async def run_group(group: Group, found: Found, *, quick: bool) -> None:
         async with Stage(staged) as stage:
             for plan in plans:
                 load = load_of(plan, made, quick=quick)
-                episode, samples = await play(stage, plan, load)
-                found.episodes.append(episode)
-                found.curves.append(curve(episode, samples, load.duration_s))
-                tell(episode)
-                await stage.until_whole()
+                rounds: list[Episode] = []
+                while not rounds or not (quick or enough(rounds)):
+                    episode, samples = await play(stage, plan, load)
+                    rounds.append(episode)
+                    found.curves.append(curve(episode, samples, load.duration_s))
+                    tell(episode)
+                    await stage.until_whole()
+                found.episodes += rounds
+                found.judged += judged(rounds)
 
 
 def load_of(plan: ChaosPlan, made: Scene, *, quick: bool) -> Load:
@@ -157,6 +163,8 @@ def as_markdown(found: Found, took_s: float) -> str:
         f"{when}; {took_s:.0f} s; {RATE:g} requests/s unless quick.",
         "",
         markdown(found.episodes),
+        rounds_words(found.judged),
+        "",
     ]
     if found.hedging is not None:
         parts += [hedging_words(found.hedging), ""]
@@ -176,12 +184,7 @@ def write(found: Found, words: str, folder: Path) -> None:
     (folder / "chaos.md").write_text(words, encoding="utf-8")
     plain = {
         "episodes": found.episodes,
-        "floors": [
-            (row.title, floor)
-            for episode in found.episodes
-            for row in episode.rows
-            for floor in floors_of(row)
-        ],
+        "judged": [(it, it.ruling) for it in found.judged],
         "hedging": found.hedging,
         "not_run": found.not_run,
     }
@@ -195,12 +198,7 @@ def write(found: Found, words: str, folder: Path) -> None:
 
 def exit_code(found: Found) -> int:
     """1 when something does not hold, or was not run."""
-    rulings = [
-        floor.ruling
-        for episode in found.episodes
-        for row in episode.rows
-        for floor in floors_of(row)
-    ]
+    rulings = [it.ruling for it in found.judged]
     if found.hedging is not None:
         rulings += [floor.ruling for floor in found.hedging.floors]
     return int("does not" in rulings or bool(found.not_run) or not rulings)
