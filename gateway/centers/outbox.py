@@ -56,6 +56,16 @@ class TurnWriter:
         if len(pending) == 1:
             self._join(self)
 
+    def take_back(self, payload: bytes) -> bool:
+        """Forget ``payload``, the very object, and what was written after it; False when it has
+        been sent.
+        """
+        for at, waiting in enumerate(self._pending):
+            if waiting is payload:
+                del self._pending[at:]
+                return True
+        return False
+
     def send(self) -> None:
         """Send now what waits; harmless when nothing does."""
         pending = self._pending

@@ -68,6 +68,7 @@ class Turn:
         "_admitted",
         "_arrival",
         "_arrived_s",
+        "_begun",
         "_chunks",
         "_connection",
         "_exchange",
@@ -97,6 +98,7 @@ class Turn:
         self._heads_out = lane.heads_out
         self._connection = connection
         self._transport = transport
+        self._begun = b""
         self._writer = writer
         self._head: RequestHead | None = None
         self._exchange: Exchange | None = None
@@ -273,7 +275,11 @@ class Turn:
             self._over(close=self._closes())
 
     def fail(self, error: NearwayError) -> None:
-        """See ``Answer``; a stream that breaks off never looks like a whole answer."""
+        """See ``Answer``; a stream that breaks off never looks like a whole answer. One whose
+        head has not left yet, begun in this very turn of the loop, is the error instead.
+        """
+        if self.streaming and self._writer.take_back(self._begun):
+            self.streaming = False
         if self.streaming:
             self._transport.abort()
         elif self._exchange is not None and is_vague(error, self._exchange.decision):
@@ -318,7 +324,9 @@ class Turn:
         check_fields(fields)
         if self._head.minor:
             fields["Transfer-Encoding"] = "chunked"
-        self._write(self._head_text(head.status, fields, close=self._closes()), b"")
+        text = self._head_text(head.status, fields, close=self._closes())
+        self._begun = text.encode("utf-8", "surrogateescape")
+        self._writer.write(self._begun)
 
     async def _deflated(
         self, status: int, fields: dict[str, str], payload: bytes, encoding: str
@@ -405,6 +413,7 @@ class Turn:
             self._odd = self.streaming = False
             self._task = self._told = None
             self._chunks = []
+            self._begun = b""
         if self._admitted:
             self._admitted = False
             self._front.leave(body_bytes)

@@ -82,3 +82,18 @@ def test_a_connection_that_is_gone_keeps_nobody_elses_words_back() -> None:
     its.closing = False
     turn.end()
     assert turn.sent == [("c", b"x")]
+
+
+def test_what_waits_can_be_taken_back_with_all_that_follows() -> None:
+    turn = Turn()
+    writer, _ = turn.writer("a")
+    first, head = b"first", b"head"
+    for payload in (first, head, b"chunk"):
+        writer.write(payload)
+    assert not writer.take_back(bytes(bytearray(b"head")))
+    assert writer.take_back(head)
+    assert not writer.take_back(head)
+    writer.write(b"error")
+    turn.end()
+    assert turn.sent == [("a", b"firsterror")]
+    assert not writer.take_back(first)

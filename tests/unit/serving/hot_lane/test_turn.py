@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.api import CenterDown, NoCenter, Refused, Report
+from gateway.centers.outbox import Outbox
 from gateway.centers.port import Answered, Chunk, Head
 from gateway.serving.boundary import check_fields
 from gateway.serving.hot_lane.turn import JOIN_BYTES_MAX, head_lines
@@ -206,6 +208,25 @@ async def test_a_stream_that_breaks_off_ends_the_connection(
     assert wire.aborted
     assert not wire.written.endswith(b"0\r\n\r\n")
     assert bench.front.metrics.in_flight == 0
+
+
+async def test_a_stream_whose_head_has_not_left_is_the_error_instead(
+    make_bench: Any, request_of: Any, turns: Any
+) -> None:
+    """Its time may be over in the very turn in which it begins: nobody has seen a byte yet."""
+    bench = make_bench(silent=True)
+    bench.lane.outbox = Outbox(asyncio.get_running_loop().call_soon)
+    wire = bench.wire()
+    wire.feed(request_of())
+    turn = wire.protocol._turn
+    turn.send_head(Head(200, "application/json", None), 0, None)
+    turn.send_chunk(b"one")
+    turn._exchange._fail(CenterDown("gone"))
+    await turns()
+    ((head, body),) = answers(wire)
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert "gone" in json.loads(body)["error"]
+    assert not wire.aborted
 
 
 async def test_a_client_that_reads_slowly_pauses_the_center(
