@@ -13,7 +13,8 @@ Cause = Literal["", "refused", "silent", "errors", "zone", "region"]
 class Condition:
     """Times are monotonic seconds.
 
-    ``cusum``, ``silence``: evidence of errors and of silence; ``in_a_row``: errors of any kind
+    ``cusum``, ``silence``: evidence of errors and of silence; ``proven``: a whole proof of silence
+    is in it, not parts that add up; ``in_a_row``: errors of any kind
     since the last answer. ``strikes``: ejections and unanswered probes, which set the length
     of the next penalty. ``round``: requests a returning center is given at once; of these
     ``allowed`` are still to be charged and ``waiting`` are under way.
@@ -25,6 +26,7 @@ class Condition:
     draining: bool = False
     cusum: float = 0.0
     silence: float = 0.0
+    proven: bool = False
     error_rate: float = 0.0
     in_a_row: int = 0
     last_error: str = ""

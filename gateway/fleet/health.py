@@ -104,7 +104,8 @@ class Health:
     def erred(self, center: int, reason: str, now: float) -> bool:
         """An error that is the center's own."""
         it = self._note(center, reason, now)
-        it.silence = 0.0 if reason not in REFUSED else it.silence
+        if reason not in REFUSED:
+            it.silence, it.proven = 0.0, False
         self._count_error(it)
         if reason in REFUSED:
             return self._goes_bad(center, "refused", now)
@@ -118,6 +119,7 @@ class Health:
             return self.unjudged(center)
         it = self._note(center, "silent", now)
         it.silence = min(it.silence + proof, self._tuning.silent_limit)
+        it.proven = it.proven or proof >= 1.0
         if it.silence >= self._tuning.silent_limit:
             return self._goes_bad(center, "silent", now)
         if self._fall_silent_together(center, now):
@@ -133,7 +135,7 @@ class Health:
         """A good answer; call when ``troubled[center]``, otherwise it changes nothing."""
         it = self.conditions[center]
         it.in_a_row = 0
-        it.silence = 0.0
+        it.silence, it.proven = 0.0, False
         it.cusum = max(0.0, it.cusum - self._tuning.drift)
         it.error_rate -= self._tuning.error_gain * it.error_rate
         changed = it.waiting > 0 and self._round_goes_on(center, now)
@@ -267,15 +269,15 @@ class Health:
     def _fall_silent_together(self, center: int, now: float) -> bool:
         """Its zone or region is silent as a whole: all of it goes.
 
-        Silent is who has met a whole proof and not answered since.
+        Silent is who has met a whole proof and not answered since. Parts of one do not make it: a
+        pause of the machine that lets a few copies win is no region that went dark.
         """
         since, tuning = now - self._tuning.breaker_s, self._tuning
         for members in self._breakers.domains(center):
             silent = [
                 each
                 for each in members
-                if self.conditions[each].silence >= 1.0
-                and self.conditions[each].last_error_at >= since
+                if self.conditions[each].proven and self.conditions[each].last_error_at >= since
             ]
             proof = sum(self.conditions[each].silence for each in silent)
             if len(silent) > tuning.breaker_share * len(members) and proof >= tuning.silent_limit:

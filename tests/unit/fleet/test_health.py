@@ -509,3 +509,16 @@ def test_unwell_are_those_not_simply_ok() -> None:
         health.charged(5)
         health.answered(5, 9.5)
     assert health.unwell() == []
+
+
+def test_parts_of_a_proof_do_not_take_a_region_out_and_whole_ones_do() -> None:
+    """A pause in which copies win here and there is no region that went dark."""
+    health = health_of(in_one_region(3, 4))
+    for center in (0, 1, 0, 1):
+        health.silent(center, 0.9, 1.0)
+    assert health.unwell() == []
+    for center in (0, 1):
+        health.answered(center, 1.1)
+    for center in (0, 1, 0):
+        health.silent(center, 1.0, 1.2)
+    assert {0, 1} <= set(health.unwell())
