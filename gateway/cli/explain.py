@@ -139,7 +139,7 @@ def _table(
 ) -> Table:
     table = Table(box=None, header_style="bold")
     for heading in ("", "center", "city", "core"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == "center")  # cut short they look the same
     for scorer in rows[0]["scorers_ms"] if rows else ():
         table.add_column(f"{scorer} ms", justify="right")
     table.add_column("sum ms", justify="right")

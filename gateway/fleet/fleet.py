@@ -33,7 +33,7 @@ from gateway.fleet.health import (
 from gateway.fleet.kept_rows import KeptRows
 from gateway.fleet.network import Network
 from gateway.fleet.residuals import Residuals
-from gateway.fleet.service import Service, unknown_model
+from gateway.fleet.service import Service
 from gateway.fleet.shared_health import SharedHealth
 from gateway.fleet.tuning import FleetTuning
 from gateway.fleet.work import Work
@@ -78,7 +78,7 @@ class Fleet:
         self._healthy = table.add_column("healthy", "i4", 1)
         self._error_rate = cells_of(table.add_column("error_rate", "f4"))
         self._report_age_s = table.add_column("report_age_s", "f8", np.inf)
-        self._resident = table.add_row_table("resident", "model", unknown_model)
+        self._resident = table.add_row_table("resident", "model", self._service.unknown_model)
         self._reported_at = [float("-inf")] * len(table)
         self._answers = [0] * len(table)
         self._errors = [0] * len(table)

@@ -40,11 +40,7 @@ from gateway.fleet.tuning import FleetTuning
 
 SERVICE_MS_MIN = 1e-3
 SERVICE_MS_MAX = 1e6
-
-
-def unknown_model(name: str) -> Array:
-    """No row is made for a model nobody added. Raises NotFound."""
-    raise NotFound(f"model {name!r} is not known to the fleet; add it (load it) first")
+NAMED_MAX = 40
 
 
 class Service:
@@ -61,9 +57,9 @@ class Service:
         self._speed = cells_of(table.add_column("speed", "f4"))
         table.columns["speed"][:] = self._factors
         self._shown = np.zeros(len(table))  # the log factor in force, a center
-        self._rows = table.add_row_table("service_ms", "model", unknown_model)
-        self._spreads = table.add_row_table("service_spread", "model", unknown_model)
         self._models: dict[str, ModelTimes] = {}
+        self._rows = table.add_row_table("service_ms", "model", self.unknown_model)
+        self._spreads = table.add_row_table("service_spread", "model", self.unknown_model)
         self.published: dict[str, Cells] = {}  # service_ms, for the scalar look-up of a charge
         self._paces: list[Pace | None] = [None] * len(table)
         self._active: list[tuple[int, Pace]] = []
@@ -93,6 +89,13 @@ class Service:
         self._spreads.rows[name] = times.spread
         self._spreads.versions.setdefault(name, 0)
         self._rewrite(name, times)
+
+    def unknown_model(self, name: str) -> Array:
+        """No row is made for a model nobody added. Raises NotFound, naming those there are."""
+        names = sorted(self._models)
+        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+        served = ", ".join(names[:NAMED_MAX]) or "none"
+        raise NotFound(f"model {name!r} is not served here; served: {served}{more}")
 
     def remove_model(self, name: str) -> None:
         """Forget the model; what its answers said of centers stays."""

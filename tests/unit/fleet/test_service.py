@@ -287,3 +287,13 @@ def test_a_tiny_model_that_is_slower_by_less_than_the_noise_makes_no_center_slow
     assert service.slow_since(0) == ""
     run(service, [1.0] + [0.05] * 4, now, seconds=2.0)
     assert "slower than the fleet" in service.slow_since(0)
+
+
+def test_who_asks_for_an_unknown_model_hears_which_there_are() -> None:
+    table, service = service_of()
+    for number in range(60):
+        service.add_model(f"x{number:02}", 1.0)
+    with pytest.raises(
+        NotFound, match=r"model 'mm' is not served here; served: m, x00, .* and 21 more"
+    ):
+        table.row_tables["service_ms"].row("mm")
