@@ -61,8 +61,7 @@ class Center4:
 
     def __init__(self, repository: ModelRepository, *, inline: bool) -> None:
         loop = asyncio.get_running_loop()
-        self.runner = Runner(0, 0.1, loop.call_soon_threadsafe)
-        self.runner.inline = inline
+        self.runner = Runner(0, 0.1 if inline else 0.0, loop.call_soon_threadsafe)
         engine = SharedEngine(
             repository, self.runner, lambda *_: None, tensor_elements_max=ELEMENTS_MAX
         )
@@ -170,7 +169,7 @@ async def _apart(
 def classes_apart(
     repository: ModelRepository, rounds: int, block_s: float = BLOCK_S
 ) -> list[Apart]:
-    """Class A on the loop, and on a thread, as where a network is emulated."""
+    """Class A on the loop, and on a thread, as slower models run."""
     for name in (CLASS_A, CLASS_C):
         repository.load(name)
     return [

@@ -45,12 +45,7 @@ def too_late() -> bool:
 
 
 class Runner:
-    """Runs models and calls back on the loop. ``blocked_*`` count inline runs that were long.
-
-    ``inline``: whether tiny runs may hold the loop. Not where a network is emulated: a run of a
-    tenth of a millisecond, preempted once in a while for several, makes every delay that ends
-    meanwhile late, and what the emulator adds would be taken for the network's own.
-    """
+    """Runs models and calls back on the loop. ``blocked_*`` count inline runs that were long."""
 
     def __init__(
         self,
@@ -63,7 +58,6 @@ class Runner:
         """``threads_max`` 0: one less than the cores, at least one. ``clock`` counts seconds."""
         cores_left = max(1, (os.cpu_count() or 1) - 1)
         self.threads = min(threads_max, cores_left) if threads_max > 0 else cores_left
-        self.inline = True
         self.blocked_count = 0
         self.blocked_ms_max = 0.0
         self._inline_below_ms = inline_below_ms
@@ -91,7 +85,7 @@ class Runner:
             return too_late
         if model.config.latency_class == "C":
             return self._class_c.submit(self._on_thread, model, inputs, outputs, on_done).cancel
-        if self.inline and model.expected_ms(inputs) < self._inline_below_ms:
+        if model.expected_ms(inputs) < self._inline_below_ms:
             arrays, error, run_ms = self._timed(model, inputs, outputs)
             if run_ms > INLINE_OVER_MS:
                 self.blocked_count += 1

@@ -96,7 +96,6 @@ class CenterProcess:
             memory_bytes_max=int(settings.models.memory_mb_max * 1e6),
         )
         self.reach = build_ports(settings, self.centers, self._surroundings(loop))
-        self._runner.inline = self.reach.network is None
         self.recording = recording_of(
             settings.telemetry,
             self.line.now,

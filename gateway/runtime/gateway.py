@@ -98,7 +98,6 @@ class Gateway:
         self.lasting.metrics.policy_figures = self.policy_figures
         self.lasting.metrics.model_memory = self.engine.memory
         self.generation = Generation(self.lasting, deciding, repository)
-        self.runner.inline = self.generation.reach.network is None
         self.generation.make_log()
         self.health_log = HealthLog([center.id for center in deciding.centers])
         self.events = RecentEvents()
@@ -147,7 +146,6 @@ class Gateway:
     def take(self, generation: Generation) -> None:
         """It is in force: requests that begin from now on go by it."""
         self.generation = generation
-        self.runner.inline = generation.reach.network is None
         self.health_log = HealthLog([center.id for center in generation.deciding.centers])
         self.lasting.metrics.take_centers([center.id for center in generation.deciding.centers])
         self.door.take(generation.front)

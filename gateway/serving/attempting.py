@@ -22,7 +22,7 @@ import logging
 from abc import ABC, abstractmethod
 from math import inf
 
-from gateway.api import CenterFailed, Decision, NearwayError, Report, RequestError
+from gateway.api import CenterFailed, Decision, NearwayError, NotHere, Report
 from gateway.api.outcome import Ending
 from gateway.centers.port import Event, Failed, Whole
 from gateway.routing.attempts import QUANTILE, TIMED_OUT, attempt_timeout_ms, may_retry
@@ -311,8 +311,10 @@ class Attempting(ABC):
         try:
             paid = self._with.router.in_service(this.decision.center)
             decision = self._retry(this.decision, now, paid=paid, silent=reason == TIMED_OUT)
-        except NearwayError as last:  # what was wrong with the request is the better answer
-            self._fail(error if isinstance(error, RequestError) else last)
+        except NearwayError as last:
+            # Whether a model is to be had at all, only the one center there is can say.
+            for_all = isinstance(error, NotHere) and len(self._with.centers) == 1
+            self._fail(error if for_all else last)
         else:
             self._start(decision, now, paid=paid)
 

@@ -83,16 +83,6 @@ def test_a_tiny_model_runs_inline(runner: Runner, loop: Loop) -> None:
     assert runner.blocked_count == 0
 
 
-def test_no_model_runs_inline_where_the_loop_must_stay_free(runner: Runner, loop: Loop) -> None:
-    runner.inline = False
-    heard: Heard = []
-    model = Fake(0.05)
-    submit(runner, model, heard)
-    loop.turn()
-    assert model.thread.startswith("nearway-run")
-    assert heard == [(["answer"], None, pytest.approx(0.1))]
-
-
 def test_others_run_on_a_thread_and_answer_on_the_loop(runner: Runner, loop: Loop) -> None:
     heard: Heard = []
     model = Fake(0.1)

@@ -164,10 +164,20 @@ def test_a_model_that_was_unloaded_on_the_way_is_asked_for_elsewhere(make_world:
     world.started(0).fail(NotHere("model 'mlp' is not loaded at center c0"))
     world.started(1).answer(b"from the second")
     assert world.answer.body == b"from the second"
+
+
+def test_that_a_model_is_nowhere_only_the_one_center_there_is_can_say(make_world: Any) -> None:
     alone = make_world(centers=1)
     begun(alone)
     alone.started(0).fail(NotHere("model 'mlp' is not loaded at center c0"))
-    assert alone.answer.error.http_status == 404  # nobody else has it: that is the answer
+    assert alone.answer.error.http_status == 404
+    others_are_out = make_world(centers=2)
+    begun(others_are_out)
+    others_are_out.router.refusal = NoCenter("healthy refuses 1")
+    others_are_out.started(0).fail(NotHere("model 'mlp' is not loaded at center c0"))
+    assert others_are_out.answer.error.http_status == 503
+    assert "mlp" in str(others_are_out.answer.error)
+    assert "healthy refuses 1" in str(others_are_out.answer.error)
 
 
 @pytest.mark.parametrize("error", [InvalidRequest("inputs[0].shape"), Overloaded("full")])
