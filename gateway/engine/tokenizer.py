@@ -89,7 +89,6 @@ class Tokenizer:
         if len(self._joined) != len(merges):
             raise ValueError("a merge is there twice")
         self.token_bytes_max: Final = max(map(len, self._bytes))
-        self.pad_id: Final = self.special.index(PAD)
         self.begin_id: Final = self.special.index(BEGIN)
         self.end_id: Final = self.special.index(END)
         self.role_ids: Final = {role: self.special.index(f"<{role}>") for role in ROLES}

@@ -255,11 +255,6 @@ class Fleet:
         quantile_ms = decision.predicted_ms * self.residuals.quantile_ratio(center, model, q)
         return max(quantile_ms, self._service.cold_ms(model, center))
 
-    def interval_ms(self, decision: Decision) -> tuple[float, float]:
-        """Where 90 % of such attempts end, in ms: [q05, q95]."""
-        low, high = self.residuals.interval(decision.center, decision.query.model)
-        return decision.predicted_ms * low, decision.predicted_ms * high
-
     # ---- time -----------------------------------------------------------------------------
 
     def tick(self, now: float, ahead_s: float = 0.0) -> None:

@@ -22,7 +22,6 @@ class PublicSockets:
 
     def __init__(self, host: str, port: int, count: int, key: str = "server.port") -> None:
         self.host = host
-        self.asked_port = port
         try:
             family, *_, address = socket.getaddrinfo(
                 host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -17,7 +17,6 @@ from bench.peers.running import HOST, Running, answers, free_ports, process
 from bench.peers.workload import INFER, MODEL, Asked, json_request
 
 SERVED = Path(__file__).resolve().parents[1] / "served"
-RAY_DRIVER = SERVED / "ray_mlp.py"
 ONNXRUNTIME = f"onnxruntime=={onnxruntime.__version__}"
 MLSERVER = ("mlserver==1.7.1", ONNXRUNTIME)
 BENTOML = ("bentoml==1.4.40", ONNXRUNTIME)

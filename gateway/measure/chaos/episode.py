@@ -73,7 +73,6 @@ class Episode:
     own_cpu: float
     failed: tuple[str, ...]
     words: dict[str, int] = field(default_factory=dict)
-    late_send_p99_ms: float = math.nan
 
 
 class Trouble:
@@ -135,7 +134,6 @@ class Trouble:
             own_busy / whole if whole else math.nan,
             tuple(self._conductor.failed),
             dict(self._check.words),
-            float(np.percentile(measured.late_send_ms, 99)),
         )
 
     def _rows(self, samples: Samples) -> tuple[Row, ...]:

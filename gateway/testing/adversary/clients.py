@@ -11,7 +11,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from random import Random
 
 from gateway.testing.adversary.broken import InvariantBroken
@@ -107,7 +106,6 @@ class Client(asyncio.Protocol):
         self.was_excused = False
         self.sent = 0
         self.judged = 0
-        self.lost_s = inf
         self.connected: Connected | None = None
         self.was_reset = False
         self.refused: str = ""
@@ -240,7 +238,6 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is over."""
-        self.lost_s = self._loop.time()
         self._trace.note("client lost", self.name, type(error).__name__)
 
     # ---- what the gateway hears and says ----------------------------------------------------

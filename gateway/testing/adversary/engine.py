@@ -12,8 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, cast
 
-import numpy as np
-
 from gateway.api import CenterFailed, ModelMetadata, NdArray, NearwayError, TensorSpec
 from gateway.engine import LoadedModel, ModelRepository
 from gateway.engine.batching import Batching
@@ -133,8 +131,3 @@ class SimulatedRunner:
             return model.run(inputs, outputs), None, RUN_MS
         except NearwayError as error:
             return None, error, RUN_MS
-
-
-def numbers_of(arrays: Mapping[str, NdArray]) -> list[int]:
-    """The numbers of a request, flat."""
-    return [int(number) for number in np.ravel(arrays["x"])]

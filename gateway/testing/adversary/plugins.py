@@ -28,13 +28,11 @@ class Mood:
     def __init__(self, random: Random) -> None:
         self.bad = 0.0
         self.random = random
-        self.misbehaved = 0
 
     def draw(self) -> str:
         """What goes wrong this time; empty for nothing."""
         if not self.bad or self.random.random() >= self.bad:
             return ""
-        self.misbehaved += 1
         return self.random.choice(WRONGS[:4])
 
 

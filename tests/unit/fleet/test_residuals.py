@@ -168,8 +168,8 @@ def test_the_fleet_learns_from_answers_alone() -> None:
         charged_ms = decision.charged_ms
         fleet.ended(Outcome(0, 0, "m", ending, took_ms, None, 5.0, charged_ms, now, "center_busy"))
     assert fleet.quantile_ms(decision, 0.5) == pytest.approx(10.0, rel=0.1)
-    low_ms, high_ms = fleet.interval_ms(decision)
-    assert low_ms < 10.0 < high_ms < 15.0
+    low, high = fleet.residuals.interval(0, "m")
+    assert 5.0 * low < 10.0 < 5.0 * high < 15.0
     assert fleet.residuals.sums[0] == 200
 
 
