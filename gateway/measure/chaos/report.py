@@ -40,12 +40,13 @@ FLOOR_COLUMNS = ("fault", "promise", "measured", "bound", "")
 CURVE_STEP = 5
 
 HOW = (
-    f"p99 over a window of {WINDOW_S * 1e3:.0f} ms that slides; recovered: the first instant, from "
-    f"the beginning of the fault, from which on every such window has a p99 within {FACTOR:g} "
-    "times that of the whole stretch before. Unsteady: the share of the windows before the fault "
-    "that break this bound by themselves, so how restless the machine was. What was under way when "
-    "the fault began counts with it. Lost: no answer at all. Wrong: an answer that is not the one "
-    "of this input. Detected: when the admin door first told of it (looked at every 30 ms)."
+    "Recovered: the first instant, from the beginning of the fault, from which on the p99 is "
+    f"within {FACTOR:g} times that of the whole stretch before, over the next {WINDOW_S:g} s and "
+    "over all that is left of the fault. Unsteady: the share of one-second windows before the "
+    "fault that break this bound by themselves, so how restless the machine was. What was under "
+    "way when the fault began counts with it. Lost: no answer at all. Wrong: an answer that is "
+    "not the one of this input. Detected: when the admin door first told of it (looked at every "
+    "30 ms)."
 )
 
 

@@ -5,14 +5,15 @@ measured one. Three stretches: *before* the fault, *during* it, *after* it was l
 under way when the fault began is counted with it, not before it. A request that got no right
 answer is infinitely late in every percentile.
 
-p99 of a stretch is the least latency that 99 % of its requests kept. *Recovery* is judged over a
-window of a second that slides in steps of 10 ms: the first instant from which on every window that
-begins there or later, up to the end of the stretch, has a p99 within 1.2 times that of the whole
-stretch before. It is counted from the beginning of the fault while it lasts, and from its lifting
-afterwards. Lifting disturbs, too (a process that starts takes the CPU): who would not be back by
-then within the bound is left out of what the fault did. ``unsteady`` tells how many of the windows
-*before* the fault break that bound by themselves: where that is not 0 the machine was too restless
-to judge a recovery.
+p99 of a stretch is the least latency that 99 % of its requests kept. *Recovery* is the first
+instant from which on the p99 is within 1.2 times that of the whole stretch before: both over the
+next second (looked at in steps of 10 ms) and over all that is left of the stretch. So a relapse
+that a client's p99 would show puts it off, and a pause of 10 ms seconds later, five late requests
+of two thousand, does not: such pauses come before the fault as well. It is counted from the
+beginning of the fault while it lasts, and from its lifting afterwards. Lifting disturbs, too (a
+process that starts takes the CPU): who would not be back by then within the bound is left out of
+what the fault did. ``unsteady`` tells how many of the windows *before* the fault break that bound
+by themselves: where that is not 0 the machine was too restless to judge a recovery.
 """
 
 from __future__ import annotations
@@ -164,19 +165,26 @@ def window_p99_ms(at: F64, late_ms: F64, stretch: Stretch) -> F64:
     return np.array([p99_of(late[a:b]) for a, b in zip(first, last, strict=True)])
 
 
-def recovery_s(at: F64, late_ms: F64, stretch: Stretch, bound_ms: float) -> float:
-    """From the stretch's beginning to the instant from which all windows keep the bound.
+def rest_p99_ms(at: F64, late_ms: F64, stretch: Stretch) -> F64:
+    """float64[windows]: the p99 from each window's beginning to the end of the stretch."""
+    order = np.argsort(at, kind="stable")
+    times, late = at[order], late_ms[order]
+    first = np.searchsorted(times, window_starts(stretch), side="left")
+    last = int(np.searchsorted(times, stretch.until_s, side="left"))
+    return np.array([p99_of(late[a:last]) for a in first])
 
-    +inf when the last one does not, NaN when the stretch is shorter than a window.
+
+def recovery_s(at: F64, late_ms: F64, stretch: Stretch, bound_ms: float) -> float:
+    """From the stretch's beginning to the instant from which on its p99 keeps the bound.
+
+    +inf when it never does, NaN when the stretch is shorter than a window.
     """
     p99_ms = window_p99_ms(at, late_ms, stretch)
     if not p99_ms.size:
         return math.nan
-    broken = np.flatnonzero(p99_ms > bound_ms)
-    if not broken.size:
-        return 0.0
-    last = int(broken[-1])
-    return math.inf if last == p99_ms.size - 1 else STEP_S * (last + 1)
+    rest_ms = rest_p99_ms(at, late_ms, stretch)
+    kept = np.flatnonzero(~(p99_ms > bound_ms) & ~(rest_ms > bound_ms))
+    return STEP_S * int(kept[0]) if kept.size else math.inf
 
 
 def broken_share(at: F64, late_ms: F64, stretch: Stretch, bound_ms: float) -> float:

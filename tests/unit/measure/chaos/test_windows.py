@@ -84,7 +84,7 @@ def test_what_is_lost_later_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize("bad_ms", [30.0, math.inf])
-def test_recovery_is_when_the_last_bad_window_is_over(bad_ms: float) -> None:
+def test_recovery_is_when_the_next_second_is_good_again(bad_ms: float) -> None:
     late = np.where((at() >= 3.0) & (at() < 3.5), bad_ms, 20.0)
     found = told(samples(late))
     # A window with five bad requests of 500 keeps its p99, with six it does not.
@@ -100,6 +100,16 @@ def test_within_the_factor_is_no_disturbance() -> None:
 def test_a_relapse_puts_the_recovery_off() -> None:
     bad = ((at() >= 3.0) & (at() < 3.2)) | ((at() >= 4.0) & (at() < 4.2))
     assert told(samples(np.where(bad, 50.0, 20.0))).recovered_s == pytest.approx(1.2, abs=0.02)
+
+
+def test_a_pause_seconds_later_is_none_and_a_relapse_of_its_length_many_times_over_is() -> None:
+    fault = Stretch(3.0, 9.5)
+    slow = (at() >= 3.0) & (at() < 3.2)
+    pause = (at() >= 8.0) & (at() < 8.02)  # ten requests: a p99 over one second, but not over six
+    found = told(samples(np.where(slow | pause, 50.0, 20.0)), fault)
+    assert found.recovered_s == pytest.approx(0.2, abs=0.02)
+    relapses = (at() >= 4.0) & (np.floor(at() * 50) % 20 == 0)  # such a pause every 0.4 s
+    assert told(samples(np.where(slow | relapses, 50.0, 20.0)), fault).recovered_s == math.inf
 
 
 def test_what_follows_the_lifting_is_judged_apart() -> None:
