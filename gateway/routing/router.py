@@ -1,18 +1,10 @@
 """The router: one decision in a few microseconds, and the reasons for it.
 
-Theory of operation. A policy is compiled once against a table:
-
-* cached filters and scorers become *components* (components.py): a row a key;
-* live scorers become *live columns* (live.py), added as they stand;
-* plugins that vary by the request are asked each time (per_request.py);
-* the picker is the argmin, or is called (picking.py);
-* observers get their columns and are told of commits and endings (watching.py).
-
-``decide`` adds the rows and columns into one scratch array, takes the argmin, masks it and
-takes a second argmin for the runner-up. It writes nothing but caches, so deciding twice is
-deciding once; the ledger's lazy tick is the one exception. Everything that must be written
-because of a choice is written by ``commit``, in the same turn of the event loop, so two
-requests never see the same stale table.
+Theory of operation. A policy is compiled once against a table (compiling.py). ``decide`` adds
+the rows and columns into one scratch array, takes the argmin, masks it and takes a second argmin
+for the runner-up. It writes nothing but caches, so deciding twice is deciding once; the ledger's
+lazy tick is the one exception. Everything that must be written because of a choice is written by
+``commit``, in the same turn of the event loop, so two requests never see the same stale table.
 
 The costs are >= 0 or +inf by the checks at a row's build; what no check saw (a live column)
 shows in the winning sum: NaN wins an argmin, +inf means that nobody is left. Both take the
@@ -23,44 +15,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from operator import itemgetter
-from random import Random
 from typing import Any
 
 import numpy as np
 
 from gateway.api import (
     BuiltPolicy,
-    Centers,
     ConfigError,
     Decision,
     Explanation,
-    Filter,
-    Named,
     NoCenter,
     Outcome,
     Query,
     Report,
-    Scorer,
     Table,
 )
-from gateway.routing.components import (
-    Asked,
-    Component,
-    LiveRows,
-    Scalars,
-    components_of,
-    scalars,
-)
+from gateway.routing.compiling import compiled_policy
+from gateway.routing.components import Scalars, scalars
 from gateway.routing.domains import Domains
 from gateway.routing.explain import why_nobody
-from gateway.routing.explaining import Explaining
-from gateway.routing.guard import Budget, Guard
+from gateway.routing.guard import Budget
 from gateway.routing.ledger import Ledger
-from gateway.routing.live import LiveColumns
-from gateway.routing.per_request import PerRequest
 from gateway.routing.picking import Picking
-from gateway.routing.watching import Watcher, declare_columns, observes
 
 LOOK_AT_LIVE_MASK = 63  # every 64th decision
 
@@ -95,11 +71,22 @@ class Router:
         self._ledger = ledger
         self._domains = Domains(table.centers)
         budget = Budget(budget_clock, plugin_budget_ms, plugin_limit_ms, screen_clock)
-        self._budget = budget.for_centers(len(table))
         self._now = 0.0
-        self._guards: list[Guard] = []
         self._nothing_ms = np.zeros(len(table), dtype=np.float32)
-        self._compile(seed)
+        compiled = compiled_policy(table, policy, budget.for_centers(len(table)), seed=seed)
+        self._guards, self._watchers = compiled.guards, compiled.watchers
+        self._live, self._components = compiled.live, compiled.components
+        self._take_live()
+        self._lookups = tuple((c.rows.get, c.key_of, c.refresh) for c in self._components)
+        self._per_request = compiled.per_request
+        self._asks_per_request = bool(len(compiled.per_request))
+        self._time_places = compiled.time_places
+        self._all_is_time = len(compiled.time_places) == len(policy.scorers)
+        self._in_policy_order = compiled.in_policy_order
+        argmin_will_do = compiled.picking.takes_argmin and compiled.picking.sample is None
+        self._called_picker = None if argmin_will_do else compiled.picking
+        self._explaining = compiled.explaining(policy)
+        self.asks_probes = any(watcher.asks_probes for watcher in compiled.watchers)
         self._epoch = table.epoch
         self._total_ms = np.zeros(len(table), dtype=np.float32)
         self._total_view = scalars(self._total_ms)
@@ -354,90 +341,3 @@ class Router:
             "rows": sum(len(component.rows) for component in self._components),
             "components": components,
         }
-
-    # ---- compiling the policy ----------------------------------------------------------
-
-    def _compile(self, seed: int) -> None:
-        policy, table = self.policy, self.table
-        asking: tuple[Named[Any], ...] = (*policy.filters, *policy.scorers, policy.picker)
-        for feeding in (*policy.sources, *policy.observers, *asking):
-            columns = dict(getattr(feeding.plugin, "columns", {}))
-            declare_columns(table, feeding.name, columns)
-        filters = [self._filter(named) for named in policy.filters]
-        scorers = [self._scorer(named) for named in policy.scorers]
-        live = [s for s in scorers if s.plugin.live and not s.plugin.varies_by]
-        in_rows = [s for s in scorers if s.plugin.live and s.plugin.varies_by]
-        cached = [s for s in scorers if not s.plugin.live and s.plugin.varies_by is not None]
-        asked = [s for s in scorers if not s.plugin.live and s.plugin.varies_by is None]
-        self._live = LiveColumns(table, live)
-        self._take_live()
-        self._components: tuple[Component, ...] = components_of(
-            table, [f for f in filters if f.plugin.varies_by is not None], cached
-        )
-        self._components = (*(LiveRows(table, s) for s in in_rows), *self._components)
-        self._lookups = tuple((c.rows.get, c.key_of, c.refresh) for c in self._components)
-        self._per_request = PerRequest(
-            len(table), [f for f in filters if f.plugin.varies_by is None], asked
-        )
-        self._asks_per_request = bool(len(self._per_request))
-        # The order the parts are summed and read in, which is not the order of the policy.
-        summed = [*live, *(s for c in self._components for s in c.scorers), *asked]
-        self._time_places = tuple(
-            place for place, s in enumerate(scorers) if getattr(s.plugin, "is_time", True)
-        )
-        self._all_is_time = len(self._time_places) == len(scorers)
-        self._in_policy_order = _reordering([summed.index(scorer) for scorer in scorers])
-        picker, guard = policy.picker, self._guard("picker", policy.picker.name)
-        watched: list[tuple[Guard, object]] = [(f.guard, f.plugin) for f in filters]
-        watched += [(s.guard, s.plugin) for s in scorers]
-        watched += [(guard, picker.plugin)]
-        watched = [(known, plugin) for known, plugin in watched if observes(plugin)]
-        watched += [(self._guard("observer", o.name), o.plugin) for o in policy.observers]
-        self._watchers = tuple(
-            Watcher(table, known.name, plugin, known, Random(f"{seed}:{known.kind}:{known.name}"))
-            for known, plugin in watched
-        )
-        self.asks_probes = any(watcher.asks_probes for watcher in self._watchers)
-        remembers = [watcher for watcher in self._watchers if watcher.guard is guard]
-        self._picking = Picking(
-            table,
-            picker.name,
-            picker.plugin,
-            guard,
-            seed=seed,
-            memory=lambda: remembers[0].memory if remembers else None,
-        )
-        argmin_will_do = self._picking.takes_argmin and self._picking.sample is None
-        self._called_picker = None if argmin_will_do else self._picking
-        self._explaining = Explaining(
-            policy,
-            self._live,
-            self._components,
-            self._per_request,
-            self._picking,
-            self._in_policy_order,
-        )
-
-    def _guard(self, kind: str, name: str, **options: Any) -> Guard:
-        guard = Guard(kind, name, self._budget, **options)
-        self._guards.append(guard)
-        return guard
-
-    def _filter(self, named: Named[Filter]) -> Asked[Filter]:
-        plugin = named.plugin
-        guard = self._guard(
-            "filter", named.name, varies_by=plugin.varies_by, spared=not plugin.advisory
-        )
-        return Asked(plugin, guard, Centers(self.table, plugin.reads))
-
-    def _scorer(self, named: Named[Scorer]) -> Asked[Scorer]:
-        plugin = named.plugin
-        guard = self._guard("scorer", named.name, varies_by=plugin.varies_by)
-        return Asked(plugin, guard, Centers(self.table, plugin.reads))
-
-
-def _reordering(places: list[int]) -> Callable[[list[Any]], tuple[Any, ...]]:
-    """A function that puts parts, read in the order they are summed, into policy order."""
-    if places == list(range(len(places))):
-        return tuple
-    return itemgetter(*places)
