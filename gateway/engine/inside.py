@@ -13,16 +13,22 @@ from gateway.api import ConfigError
 
 
 def inside(folder: Path, name: str | Path) -> Path:
-    """The plain file ``name`` of ``folder``. Raises ConfigError, or FileNotFoundError."""
+    """The plain file ``name`` of ``folder``. Raises ConfigError, or FileNotFoundError.
+
+    What leads out is refused before anybody looks whether it is there.
+    """
     path = folder / name
     try:
-        real = path.resolve(strict=True)
         home = folder.resolve(strict=True)
+        real = path.resolve()
+        leads_out = not real.is_relative_to(home)
+        if not leads_out:
+            path.resolve(strict=True)
     except FileNotFoundError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be found: {error}") from None
-    if not real.is_relative_to(home):
+    if leads_out:
         raise ConfigError(
             f"{path}: leads out of the model's folder, to {real}; copy the file into the folder "
             "(the folder as a whole may be a link)"

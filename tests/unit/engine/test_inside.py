@@ -20,7 +20,9 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.parametrize("name", ["../secret", "1/../../secret", "/etc/passwd", "link", "far/x"])
+@pytest.mark.parametrize(
+    "name", ["../secret", "../absent", "1/../../secret", "/etc/passwd", "link", "far/x"]
+)
 def test_what_leads_out_is_refused(folder: Path, name: str) -> None:
     (folder / "link").symlink_to(folder.parent / "secret")
     (folder / "far").symlink_to(folder.parent)
