@@ -345,7 +345,7 @@ async def test_a_body_that_inflates_beyond_the_bound_is_413(door: Door) -> None:
     assert not client.front.ports[0].started
 
 
-@pytest.mark.parametrize("body", [b"no gzip at all", gzip.compress(b"{}" * 100)[:-9]])
+@pytest.mark.parametrize("body", [b"no gzip at all", gzip.compress(b"{}" * 100, mtime=0)[:-9]])
 async def test_broken_gzip_is_400(door: Door, body: bytes) -> None:
     response = await infer(await door(), body, Content_Encoding="gzip")
     assert response.status == 400

@@ -150,10 +150,10 @@ async def test_the_bound_of_a_control_body_holds_in_chunks_too(door: Door) -> No
 @pytest.mark.parametrize(
     ("body", "encoding", "status"),
     [
-        (gzip.compress(b'{"ready":true}'), "gzip", 200),
+        (gzip.compress(b'{"ready":true}', mtime=0), "gzip", 200),
         (b"{}", "gzip", 400),
         (b"{}", "br", 415),
-        (gzip.compress(b" " * 70_000), "gzip", 413),
+        (gzip.compress(b" " * 70_000, mtime=0), "gzip", 413),
     ],
     ids=["whole", "not compressed", "unknown", "too large inside"],
 )

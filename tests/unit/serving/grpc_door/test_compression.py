@@ -26,7 +26,7 @@ def test_a_bomb_is_not_unpacked(encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"no", gzip.compress(TEXT)[:-1], gzip.compress(TEXT) + b"x"]
+    "payload", [b"", b"no", gzip.compress(TEXT, mtime=0)[:-1], gzip.compress(TEXT, mtime=0) + b"x"]
 )
 def test_what_is_no_gzip_is_told(payload: bytes) -> None:
     with pytest.raises(InvalidRequest, match="no gzip"):
