@@ -15,8 +15,8 @@ serve: $(VENV)/.core          ## start the gateway on 127.0.0.1:8080 (admin on 8
 verify: $(VENV)/.core         ## is it a 10 ms service? a verdict with a report
 	$(BIN)/nearway verify $(ARGS)
 
-test: $(VENV)/.dev            ## the tests: small, seeded portions; a file a core at a time
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: $(VENV)/.dev            ## the tests: small, seeded portions
+	$(BIN)/python -m pytest -q $(ARGS)
 
 newcomer:                     ## docs/getting_started.md, step by step, in a fresh clone of what is committed
 	$(PYTHON) tests/system/walk.py docs/getting_started.md $(ARGS)
